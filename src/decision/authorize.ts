@@ -1,0 +1,295 @@
+import type { AccessRequest, UnreadableRequest } from './access-request.ts';
+import { type ChargePlan, missingLimits, parsePlans, type QuotaState, type TakeResult } from './charges.ts';
+import { createCredentialMask } from './credential-mask.ts';
+import { createDeadline, type Deadline } from './deadline.ts';
+import { Allow, type Decision, type Deny, deny, denyAnonymous, parseVerdict, verdictFault } from './decision.ts';
+import { RequestFault } from './errors.ts';
+import { toPolicyInput } from './input.ts';
+import type {
+  Authorize,
+  AuthorizePorts,
+  Evaluation,
+  Generation,
+  Inspected,
+  InspectionRefused,
+  Instant,
+  NamedDecision,
+  Outcome,
+  Phase,
+} from './ports.ts';
+import type { Authentication, Principal } from './principal.ts';
+
+/** Envoy's per-route context extension that picks one of the decisions that local config names. */
+const DECISION_EXTENSION = 'sallyport.decision';
+
+/**
+ * The way of a request: identify → inspect → meter → decide. It starts as nothing and becomes an Allow only through
+ * `parseVerdict`; it never throws and never answers later than the request's deadline.
+ */
+export function createAuthorize(ports: AuthorizePorts): Authorize {
+  return async (request) => {
+    const trace = startTrace(ports, request);
+    if ('unreadable' in request) {
+      trace.cause = request.unreadable.cause;
+      return toOutcome(ports, trace, deny(request.unreadable.code));
+    }
+    const deadline = createDeadline(ports, trace.at, request.deadlineMs);
+    try {
+      const decision = await decide(ports, request, trace, deadline);
+      deadline.check();
+      return toOutcome(ports, trace, decision);
+    } catch (error) {
+      const code = error instanceof RequestFault ? error.code : 'internal';
+      trace.cause = causeOf(error);
+      giveBack(ports, trace);
+      return toOutcome(ports, trace, deny(code));
+    } finally {
+      deadline.stop();
+    }
+  };
+}
+
+/** What is known of a request so far; filled in step by step, so that a fault is recorded with what came before it. */
+interface Trace {
+  readonly decisionId: string;
+  readonly at: Instant;
+  readonly request: AccessRequest | UnreadableRequest;
+  readonly generation: Generation | undefined;
+  readonly phaseMs: Partial<Record<Phase | 'total', number>>;
+  markMs: number;
+  named?: NamedDecision;
+  authentication?: Authentication;
+  inspected?: Inspected | InspectionRefused;
+  quota?: QuotaState;
+  takeId: string | undefined;
+  result?: unknown;
+  cause: string | undefined;
+  overBudget: boolean;
+}
+
+function startTrace(ports: AuthorizePorts, request: AccessRequest | UnreadableRequest): Trace {
+  const at = ports.clock.now();
+  return {
+    decisionId: ports.newDecisionId(),
+    at,
+    request,
+    // INVARIANT: read once; no step asks for the current generation again.
+    generation: ports.currentGeneration(),
+    phaseMs: {},
+    takeId: undefined,
+    cause: undefined,
+    markMs: at.monotonicMs,
+    overBudget: false,
+  };
+}
+
+async function decide(
+  ports: AuthorizePorts,
+  request: AccessRequest,
+  trace: Trace,
+  deadline: Deadline,
+): Promise<Decision> {
+  const { generation } = trace;
+  if (generation === undefined) throw new RequestFault('no_bundle', 'no bundle is active yet');
+  const named = nameDecision(ports, request);
+  trace.named = named;
+
+  const authentication = await deadline.wait(ports.authenticate(request, trace.at));
+  trace.authentication = authentication;
+  mark(ports, trace, 'identify');
+  if (authentication.kind === 'refused') {
+    trace.cause = authentication.cause;
+    const { code, challenge } = authentication;
+    return deny(code, challenge === undefined ? {} : { headers: [['www-authenticate', challenge]] });
+  }
+
+  const principal = authentication.kind === 'verified' ? authentication.principal : undefined;
+  const routing = named.result === 'sallyport' ? 'required' : 'optional';
+  const inspected = generation.inspect(request, principal, authentication.peer, routing);
+  trace.inspected = inspected;
+  mark(ports, trace, 'inspect');
+  if (inspected.kind === 'refused') {
+    trace.cause = inspected.cause;
+    if (principal === undefined && inspected.dependsOnRoute) return denyAnonymous(inspected.code);
+    return deny(inspected.code, { headers: inspected.headers ?? [] });
+  }
+
+  const mask =
+    ports.exposeCredentials && named.result === 'opa-envoy' ? unmasked : createCredentialMask(principal, ports.digest);
+  const sources = { request, inspected, principal, peer: authentication.peer, mask };
+  const evaluate = (entrypoint: string): Evaluation => {
+    const evaluation = generation.evaluate(entrypoint, toPolicyInput({ ...sources, quota: trace.quota }), trace.at);
+    if (evaluation.overBudget) trace.overBudget = true;
+    return evaluation;
+  };
+
+  const refusal = named.limits === undefined ? undefined : await meter(ports, trace, deadline, named.limits, evaluate);
+  mark(ports, trace, 'meter');
+
+  const context = {
+    shape: named.result,
+    allowRedirects: ports.allowRedirects,
+    anonymous: principal === undefined,
+    owned: { decisionId: trace.decisionId, tenant: principal?.tenant, roles: principal?.roles ?? [] },
+    stripHeaders: authentication.stripHeaders,
+  };
+  trace.result = evaluate(named.decision).value;
+  let decision = parseVerdict(trace.result, context);
+  mark(ports, trace, 'decide');
+  if (decision.kind === 'deny' && decision.code !== 'policy_denied') trace.cause = verdictFault(trace.result, context);
+  if (refusal !== undefined) decision = shapedBy(refusal, decision);
+  if (Allow.is(decision)) decision = carriedOut(decision, request, trace);
+  if (decision.kind === 'deny') giveBack(ports, trace);
+  return decision;
+}
+
+function nameDecision(ports: AuthorizePorts, request: AccessRequest): NamedDecision {
+  const name = request.contextExtensions.get(DECISION_EXTENSION) ?? 'default';
+  const named = ports.decisions.get(name);
+  if (named === undefined) {
+    throw new RequestFault('unknown_decision', `\`policy.decisions\` has no \`${name.slice(0, 64)}\``);
+  }
+  return named;
+}
+
+/**
+ * One atomic take of what the policy charges. Answers the Deny that stands whatever the decision says, or `undefined`
+ * when a plan was taken. Forgetting denies: every limit that the route requires must be in every plan.
+ */
+async function meter(
+  ports: AuthorizePorts,
+  trace: Trace,
+  deadline: Deadline,
+  entrypoint: string,
+  evaluate: (entrypoint: string) => Evaluation,
+): Promise<Deny | undefined> {
+  const { request, inspected, authentication } = trace;
+  if (inspected?.kind !== 'inspected' || authentication === undefined || authentication.kind === 'refused') {
+    throw new RequestFault('internal', 'metering before inspection');
+  }
+  const { value } = evaluate(entrypoint);
+  const plans = parsePlans(value, {
+    method: 'method' in request ? request.method : '',
+    inspected,
+    principal: authentication.kind === 'verified' ? authentication.principal : undefined,
+    peer: authentication.peer,
+  });
+  const required = inspected.route?.requiredLimits ?? [];
+  const missing = missingLimits(plans, required);
+  if (missing.length > 0) {
+    throw new RequestFault('quota_missing', `\`${entrypoint}\` charges nothing for \`${missing.join('`, `')}\``);
+  }
+  const taken = await deadline.wait(ports.quota.take(plans, trace.at), (late: TakeResult) => {
+    if (late.kind === 'taken' && late.takeId !== undefined) releaseLater(ports, late.takeId);
+  });
+  trace.quota = withEveryLimit(taken.state, plans, required);
+  switch (taken.kind) {
+    case 'taken':
+      trace.takeId = taken.takeId;
+      return undefined;
+    case 'exceeded':
+      trace.cause = 'no plan fits what is left';
+      return deny('quota_exceeded');
+    case 'unavailable':
+      trace.cause = taken.cause;
+      return deny('quota_unavailable');
+  }
+}
+
+/** `input.quota` has an entry for every required limit, also when the store failed. */
+function withEveryLimit(state: QuotaState, plans: readonly ChargePlan[], required: readonly string[]): QuotaState {
+  const absent = required.filter((name) => !Object.hasOwn(state.limits, name));
+  if (absent.length === 0) return state;
+  const unknown = absent.map((name) => {
+    const charge = plans[0]?.find((candidate) => candidate.name === name);
+    return [
+      name,
+      {
+        kind: charge?.kind ?? 'rate',
+        unit: charge?.unit ?? 'requests',
+        limit: charge?.limit ?? 0,
+        remaining: 0,
+        held: 0,
+        wait_ms: 0,
+        reset_ms: 0,
+        exceeded: true,
+        shadow: false,
+        verified: false,
+      },
+    ] as const;
+  });
+  return { ...state, limits: { ...state.limits, ...Object.fromEntries(unknown) } };
+}
+
+/** A denying verdict may add headers, body and metadata to a refusal of the quota; it cannot lift it. */
+function shapedBy(refusal: Deny, verdict: Decision): Deny {
+  if (verdict.kind === 'allow' || verdict.code !== 'policy_denied') return refusal;
+  const { reasons, headers, body, metadata } = verdict;
+  return { ...refusal, reasons, headers, metadata, ...(body === undefined ? {} : { body }) };
+}
+
+/** The Allow itself where its door can carry it out, else a Deny. */
+function carriedOut(allow: Allow, request: AccessRequest, trace: Trace): Decision {
+  const { queryChanges, upstreamHeaders } = request.capabilities;
+  if (!queryChanges && (allow.querySet.length > 0 || allow.queryRemove.length > 0)) {
+    trace.cause = `the door \`${request.door}\` cannot change the query`;
+    return deny('unsupported_by_door');
+  }
+  if (upstreamHeaders === 'all') return allow;
+  const unlisted = allow.setHeaders.find(([name]) => !upstreamHeaders.has(name));
+  if (unlisted === undefined) return allow;
+  trace.cause = `the door \`${request.door}\` does not list \`${unlisted[0]}\` among its \`upstream_headers\``;
+  return deny('unsupported_by_door');
+}
+
+function giveBack(ports: AuthorizePorts, trace: Trace): void {
+  const { takeId } = trace;
+  if (takeId === undefined) return;
+  trace.takeId = undefined;
+  releaseLater(ports, takeId);
+}
+
+/** After the reply: a timer of 0 ms runs once the answer was handed to the socket. Failure is the store's to count. */
+function releaseLater(ports: AuthorizePorts, takeId: string): void {
+  ports.startTimer(0, () => {
+    ports.quota.release(takeId).catch(() => undefined);
+  });
+}
+
+function unmasked<T>(value: T): T {
+  return value;
+}
+
+function mark(ports: AuthorizePorts, trace: Trace, phase: Phase): void {
+  const { monotonicMs } = ports.clock.now();
+  trace.phaseMs[phase] = monotonicMs - trace.markMs;
+  trace.markMs = monotonicMs;
+}
+
+function toOutcome(ports: AuthorizePorts, trace: Trace, decision: Decision): Outcome {
+  const { authentication, generation, named, inspected, quota, result, cause } = trace;
+  trace.phaseMs.total = ports.clock.now().monotonicMs - trace.at.monotonicMs;
+  const principal: Principal | undefined = authentication?.kind === 'verified' ? authentication.principal : undefined;
+  const peer = authentication === undefined || authentication.kind === 'refused' ? null : authentication.peer;
+  return {
+    decisionId: trace.decisionId,
+    decision,
+    at: trace.at,
+    request: trace.request,
+    overBudget: trace.overBudget,
+    phaseMs: trace.phaseMs,
+    ...(generation === undefined ? {} : { generation }),
+    ...(named === undefined ? {} : { named }),
+    ...(principal === undefined ? {} : { principal }),
+    ...(peer === null ? {} : { peer }),
+    ...(inspected === undefined ? {} : { inspected }),
+    ...(quota === undefined ? {} : { quota }),
+    ...(result === undefined ? {} : { result }),
+    ...(cause === undefined ? {} : { cause }),
+  };
+}
+
+function causeOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'a value that is no error was thrown';
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
+}

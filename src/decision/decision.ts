@@ -1,0 +1,295 @@
+import { CLIENT_ANSWERS, type ClientReason, type CoreCode, reasonOfStatus } from './errors.ts';
+import type { HeaderPairs } from './header-changes.ts';
+import { isObject, type JsonObject } from './json.ts';
+import type { ResultShape } from './ports.ts';
+import { isEnvoyStatus } from './status.ts';
+import {
+  headerNames,
+  headerPairs,
+  jsonObject,
+  optionalStatus,
+  optionalText,
+  queryPairs,
+  texts,
+  VerdictFault,
+} from './verdict-fields.ts';
+
+/**
+ * Permission for one request. INVARIANT: only {@link parseVerdict} makes one; `Allow.is` proves it at run time, so an
+ * object that merely looks like an Allow is none.
+ */
+export class Allow {
+  readonly kind = 'allow';
+  readonly setHeaders: HeaderPairs;
+  readonly removeHeaders: readonly string[];
+  readonly responseHeaders: HeaderPairs;
+  /** Unencoded names and values. */
+  readonly querySet: HeaderPairs;
+  readonly queryRemove: readonly string[];
+  readonly metadata: JsonObject;
+  readonly reasons: readonly string[];
+  /** Headers Sallyport owns whose value is informative: a door that cannot set one removes it instead. */
+  readonly ownedHeaders: HeaderPairs;
+  readonly #made: true;
+
+  private constructor(parts: AllowParts, key: typeof MAKER) {
+    if (key !== MAKER) throw new TypeError('only `parseVerdict` makes an Allow');
+    this.setHeaders = parts.setHeaders;
+    this.removeHeaders = parts.removeHeaders;
+    this.responseHeaders = parts.responseHeaders;
+    this.querySet = parts.querySet;
+    this.queryRemove = parts.queryRemove;
+    this.metadata = parts.metadata;
+    this.reasons = parts.reasons;
+    this.ownedHeaders = parts.ownedHeaders;
+    this.#made = true;
+  }
+
+  static is(value: unknown): value is Allow {
+    return typeof value === 'object' && value !== null && #made in value;
+  }
+
+  /** Reached through `parseVerdict` only: `MAKER` is not exported. */
+  static make(parts: AllowParts, key: typeof MAKER): Allow {
+    return new Allow(parts, key);
+  }
+}
+
+const MAKER: unique symbol = Symbol('parseVerdict');
+
+interface AllowParts {
+  readonly setHeaders: HeaderPairs;
+  readonly removeHeaders: readonly string[];
+  readonly responseHeaders: HeaderPairs;
+  readonly querySet: HeaderPairs;
+  readonly queryRemove: readonly string[];
+  readonly metadata: JsonObject;
+  readonly reasons: readonly string[];
+  readonly ownedHeaders: HeaderPairs;
+}
+
+export interface Deny {
+  readonly kind: 'deny';
+  readonly code: CoreCode;
+  /** 400–599, known to Envoy; 300–399 only where config enables redirects. */
+  readonly status: number;
+  readonly reason: ClientReason;
+  /** Policy reasons: for events, metrics and `sallyport eval`, never for the client. */
+  readonly reasons: readonly string[];
+  readonly headers: HeaderPairs;
+  /** Replaces the problem+json body. */
+  readonly body?: string;
+  readonly metadata: JsonObject;
+}
+
+export type Decision = Allow | Deny;
+
+/** What the core adds to an Allow, and what a verdict is read against. */
+export interface VerdictContext {
+  readonly shape: ResultShape;
+  readonly allowRedirects: boolean;
+  readonly anonymous: boolean;
+  readonly owned: OwnedValues;
+  /** Credential headers that must not reach the upstream. */
+  readonly stripHeaders: readonly string[];
+}
+
+export interface OwnedValues {
+  readonly decisionId: string;
+  readonly tenant: string | undefined;
+  readonly roles: readonly string[];
+}
+
+/** The request headers that Sallyport sets or removes on every Allow, so that no client's copy survives. */
+export const OWNED_HEADERS = {
+  tenant: 'x-sallyport-tenant',
+  role: 'x-sallyport-role',
+  upstream: 'x-sallyport-upstream',
+  decisionId: 'x-sallyport-decision-id',
+} as const;
+
+/** Makes a Deny with what its code says to the client. */
+export function deny(code: CoreCode, parts: Partial<Omit<Deny, 'kind' | 'code'>> = {}): Deny {
+  const { status, reason } = CLIENT_ANSWERS[code];
+  return { kind: 'deny', code, status, reason, reasons: [], headers: [], metadata: {}, ...parts };
+}
+
+/** A Deny that tells an anonymous caller the same on every path, while its code stays what it was. */
+export function denyAnonymous(code: CoreCode, parts: Partial<Omit<Deny, 'kind' | 'code'>> = {}): Deny {
+  return deny(code, { ...parts, ...CLIENT_ANSWERS.no_credential, headers: [] });
+}
+
+/**
+ * The only maker of an Allow: reads a raw policy result by the shape that local config names. Whatever it does not
+ * know, it denies; it never throws.
+ */
+export function parseVerdict(value: unknown, context: VerdictContext): Decision {
+  if (value === undefined) return deny('undefined_verdict');
+  try {
+    switch (context.shape) {
+      case 'sallyport':
+        return parseSallyport(value, context);
+      case 'opa-envoy':
+        return parseOpaEnvoy(value, context);
+    }
+  } catch (error) {
+    if (error instanceof VerdictFault) return deny(error.code);
+    throw error;
+  }
+}
+
+/** Why a verdict was refused, for the log; `undefined` when it was not. Costs a second parse: for operators. */
+export function verdictFault(value: unknown, context: VerdictContext): string | undefined {
+  if (value === undefined) return 'the decision is undefined';
+  try {
+    if (context.shape === 'sallyport') parseSallyport(value, context);
+    else parseOpaEnvoy(value, context);
+    return undefined;
+  } catch (error) {
+    return error instanceof VerdictFault ? error.message : String(error);
+  }
+}
+
+const SALLYPORT_KEYS = new Set([
+  'allow',
+  'reasons',
+  'status',
+  'headers',
+  'response_headers',
+  'remove_headers',
+  'query_set',
+  'query_remove',
+  'body',
+  'upstream',
+  'metadata',
+  'obligations',
+]);
+
+function parseSallyport(value: unknown, context: VerdictContext): Decision {
+  if (!isObject(value)) throw new VerdictFault('the verdict is not an object');
+  for (const key of Object.keys(value)) {
+    if (!SALLYPORT_KEYS.has(key)) throw new VerdictFault(`the verdict has the unknown key \`${key.slice(0, 64)}\``);
+  }
+  const reasons = texts(value['reasons'], 'reasons');
+  const headers = headerPairs(value['headers'], 'headers');
+  const responseHeaders = headerPairs(value['response_headers'], 'response_headers');
+  const removeHeaders = headerNames(value['remove_headers'], 'remove_headers');
+  const querySet = queryPairs(value['query_set'], 'query_set');
+  const queryRemove = texts(value['query_remove'], 'query_remove');
+  const metadata = jsonObject(value['metadata'], 'metadata');
+  const upstream = optionalText(value['upstream'], 'upstream');
+  const body = optionalText(value['body'], 'body');
+  const status = optionalStatus(value['status'], 'status');
+  const obligations = value['obligations'] ?? [];
+  if (!Array.isArray(obligations)) throw new VerdictFault('`obligations` is not a list');
+
+  if (value['allow'] === true) {
+    if (obligations.length > 0) {
+      throw new VerdictFault('nothing here performs the obligations of the verdict', 'unperformed_obligation');
+    }
+    return makeAllow(
+      { setHeaders: headers, removeHeaders, responseHeaders, querySet, queryRemove, metadata, reasons },
+      upstream,
+      context,
+    );
+  }
+  if (value['allow'] !== false) throw new VerdictFault('`allow` is not a boolean');
+  return denyByPolicy({ status, reasons, headers: responseHeaders.concat(headers), body, metadata }, context);
+}
+
+/** opa-envoy-plugin's result: a boolean or an object with `allowed`; keys of the other branch are not looked at. */
+function parseOpaEnvoy(value: unknown, context: VerdictContext): Decision {
+  if (value === true) return makeAllow(NOTHING, undefined, context);
+  if (value === false) return denyByPolicy({ status: 403 }, context);
+  if (!isObject(value)) throw new VerdictFault('the verdict is neither a boolean nor an object');
+  const metadata = jsonObject(value['dynamic_metadata'], 'dynamic_metadata');
+  if (value['allowed'] === true) {
+    return makeAllow(
+      {
+        setHeaders: headerPairs(value['headers'], 'headers'),
+        removeHeaders: headerNames(value['request_headers_to_remove'], 'request_headers_to_remove'),
+        responseHeaders: headerPairs(value['response_headers_to_add'], 'response_headers_to_add'),
+        querySet: queryPairs(value['query_parameters_to_set'], 'query_parameters_to_set'),
+        queryRemove: texts(value['query_parameters_to_remove'], 'query_parameters_to_remove'),
+        metadata,
+        reasons: [],
+      },
+      undefined,
+      context,
+    );
+  }
+  if (value['allowed'] !== false) throw new VerdictFault('`allowed` is missing or not a boolean');
+  return denyByPolicy(
+    {
+      status: optionalStatus(value['http_status'], 'http_status') ?? 403,
+      headers: headerPairs(value['headers'], 'headers'),
+      body: optionalText(value['body'], 'body'),
+      metadata,
+    },
+    context,
+  );
+}
+
+const NOTHING: Omit<AllowParts, 'ownedHeaders'> = {
+  setHeaders: [],
+  removeHeaders: [],
+  responseHeaders: [],
+  querySet: [],
+  queryRemove: [],
+  metadata: {},
+  reasons: [],
+};
+
+function makeAllow(
+  parts: Omit<AllowParts, 'ownedHeaders'>,
+  upstream: string | undefined,
+  context: VerdictContext,
+): Allow {
+  if (upstream !== undefined && !UPSTREAM_NAME.test(upstream)) {
+    throw new VerdictFault('`upstream` is not a cluster name');
+  }
+  const { owned, stripHeaders } = context;
+  const ownedHeaders: [string, string][] = [[OWNED_HEADERS.decisionId, owned.decisionId]];
+  const removeHeaders = parts.removeHeaders.concat(stripHeaders);
+  if (owned.tenant === undefined) removeHeaders.push(OWNED_HEADERS.tenant);
+  else ownedHeaders.push([OWNED_HEADERS.tenant, owned.tenant]);
+  if (owned.roles.length === 0) removeHeaders.push(OWNED_HEADERS.role);
+  else ownedHeaders.push([OWNED_HEADERS.role, owned.roles.join(',')]);
+  // The upstream is a routing choice, not information: a door that cannot set it must deny, so it is a plain header.
+  let setHeaders = parts.setHeaders;
+  if (upstream === undefined) removeHeaders.push(OWNED_HEADERS.upstream);
+  else setHeaders = setHeaders.concat([[OWNED_HEADERS.upstream, upstream]]);
+  if (!ownedHeaders.every(([, value]) => HEADER_SAFE.test(value))) {
+    throw new VerdictFault('the tenant or a role of the caller cannot be sent as a header value');
+  }
+  return Allow.make({ ...parts, setHeaders, removeHeaders, ownedHeaders }, MAKER);
+}
+
+const UPSTREAM_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+const HEADER_SAFE = /^[\x21-\x7e][\x20-\x7e]*$/;
+
+interface PolicyDenial {
+  readonly status: number | undefined;
+  readonly reasons?: readonly string[];
+  readonly headers?: HeaderPairs;
+  readonly body?: string | undefined;
+  readonly metadata?: JsonObject;
+}
+
+function denyByPolicy(denial: PolicyDenial, context: VerdictContext): Deny {
+  const status = denialStatus(denial.status, context);
+  return deny('policy_denied', {
+    status,
+    reason: reasonOfStatus(status),
+    reasons: denial.reasons ?? [],
+    headers: denial.headers ?? [],
+    ...(denial.body === undefined ? {} : { body: denial.body }),
+    metadata: denial.metadata ?? {},
+  });
+}
+
+function denialStatus(status: number | undefined, context: VerdictContext): number {
+  if (status === undefined) return context.anonymous ? 401 : 403;
+  const lowest = context.allowRedirects ? 300 : 400;
+  return status >= lowest && status <= 599 && isEnvoyStatus(status) ? status : 403;
+}

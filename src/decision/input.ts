@@ -1,0 +1,114 @@
+import type { AccessRequest } from './access-request.ts';
+import type { QuotaState } from './charges.ts';
+import type { JsonObject, JsonValue } from './json.ts';
+import type { Inspected } from './ports.ts';
+import type { Peer, Principal } from './principal.ts';
+
+/**
+ * What a policy may read, member by member. The engine calls only the members that the evaluated entrypoint can read
+ * (its projection), so a member costs nothing until then. A member that answers `undefined` is absent from `input`.
+ */
+export type PolicyInput = { readonly [member in InputMember]: () => JsonValue | undefined };
+
+export const INPUT_MEMBERS = [
+  'request',
+  'route',
+  'identity',
+  'peer',
+  'network',
+  'inference',
+  'quota',
+  'attributes',
+  'parsed_path',
+  'parsed_query',
+  'parsed_body',
+  'truncated_body',
+  'version',
+  'source_principal',
+] as const;
+
+export type InputMember = (typeof INPUT_MEMBERS)[number];
+
+export interface InputSources {
+  readonly request: AccessRequest;
+  readonly inspected: Inspected;
+  readonly principal: Principal | undefined;
+  readonly peer: Peer | null;
+  readonly quota: QuotaState | undefined;
+  /** Replaces credential values that `identity` verified; identity function where config exposes them. */
+  readonly mask: (value: JsonValue) => JsonValue;
+}
+
+/** Builds `input` of the policy contract; pure, and lazy in every member. */
+export function toPolicyInput(sources: InputSources): PolicyInput {
+  const { request, inspected, principal, peer, quota, mask } = sources;
+  return {
+    request: () => ({
+      method: request.method,
+      path: inspected.path,
+      host: inspected.host,
+      scheme: request.scheme,
+      content_type: inspected.contentType,
+      size: inspected.size as JsonObject,
+    }),
+    route: () => routeInput(inspected),
+    identity: () => identityInput(principal),
+    peer: () => peerInput(peer),
+    network: () => inspected.network as JsonObject,
+    inference: () => inspected.inference as JsonObject | undefined,
+    quota: () => quota as JsonObject | undefined,
+    attributes: () => {
+      const attributes = request.attributes();
+      return attributes === undefined ? undefined : mask(attributes);
+    },
+    parsed_path: () => inspected.plugin.parsedPath(),
+    parsed_query: () => inspected.plugin.parsedQuery(),
+    parsed_body: () => inspected.plugin.parsedBody(),
+    truncated_body: () => inspected.plugin.truncatedBody(),
+    version: () => PLUGIN_VERSION,
+    source_principal: () => (request.sourcePrincipal === '' ? undefined : request.sourcePrincipal),
+  };
+}
+
+const PLUGIN_VERSION: JsonObject = { encoding: 'protojson', ext_authz: 'v3' };
+
+function routeInput(inspected: Inspected): JsonValue {
+  const { route } = inspected;
+  if (route === null) return null;
+  return {
+    name: route.name,
+    tenant: route.tenant,
+    model: route.model,
+    operation: route.operation,
+    params: route.params,
+  };
+}
+
+/** Claims, but never the token: `input` holds no credential. */
+export function identityInput(principal: Principal | undefined): JsonObject {
+  if (principal === undefined) return ANONYMOUS;
+  return {
+    kind: principal.kind,
+    subject: principal.subject,
+    issuer: principal.issuer,
+    tenant: principal.tenant,
+    tier: principal.tier,
+    roles: principal.roles,
+    scopes: principal.scopes,
+    claims: principal.claims,
+    key_id: principal.keyId,
+    credentials: principal.credentials.map(({ kind, issuer, keyId }) => ({ kind, issuer, key_id: keyId })),
+  };
+}
+
+const ANONYMOUS: JsonObject = { kind: 'anonymous', roles: [], scopes: [], claims: {}, credentials: [] };
+
+function peerInput(peer: Peer | null): JsonValue {
+  if (peer === null) return null;
+  return {
+    spiffe_id: peer.spiffeId,
+    trust_domain: peer.trustDomain,
+    dns_sans: peer.dnsSans,
+    fingerprint_sha256: peer.fingerprintSha256,
+  };
+}
