@@ -55,7 +55,9 @@ function pointerPath(pointer: string): readonly (string | number)[] {
 
 function describedChoice(error: ErrorObject): string {
   const description = error.parentSchema?.['description'];
-  return typeof description === 'string' ? `is not one of the forms allowed here (${description})` : 'has no known form';
+  return typeof description === 'string'
+    ? `is not one of the forms allowed here (${description})`
+    : 'has no known form';
 }
 
 function quoted(value: unknown): string {

@@ -1,0 +1,139 @@
+package authz.test
+
+import data.authz
+
+call := {
+	"request": {"method": "POST", "size": {"known": true, "bytes": 10}},
+	"route": {"name": "infer", "tenant": "tenant-a", "model": "llama-3-8b", "operation": "infer"},
+	"identity": {"kind": "jwt", "tenant": "tenant-a", "tier": "free", "roles": []},
+}
+
+changed(path, value) := json.patch(call, [{"op": "add", "path": path, "value": value}])
+
+without(path) := json.remove(call, [path])
+
+preflight := {
+	"request": {"method": "OPTIONS", "size": {"known": true, "bytes": 0}},
+	"route": {"name": "chat-preflight", "operation": "preflight"},
+	"identity": {"kind": "anonymous", "roles": []},
+}
+
+test_granted_call_passes_to_its_upstream if {
+	authz.decision == {"allow": true, "reasons": set(), "upstream": "tenant-a-llama-3-8b"} with input as call
+}
+
+test_every_verified_kind_of_caller_passes if {
+	every kind in ["jwt", "api_key", "mtls"] {
+		authz.allow with input as changed("/identity/kind", kind)
+	}
+}
+
+test_anonymous_is_refused_and_the_status_is_left_to_the_core if {
+	every request in [
+		changed("/identity", {"kind": "anonymous", "roles": []}),
+		changed("/identity/kind", "anonymous"),
+		changed("/identity/kind", "root"),
+		without("/identity"),
+		without("/identity/kind"),
+		{},
+	] {
+		authz.decision == {"allow": false, "reasons": {"anonymous"}} with input as request
+	}
+}
+
+test_other_tenant_is_refused if {
+	authz.decision == {"allow": false, "reasons": {"other_tenant"}} with input as changed("/route/tenant", "tenant-b")
+}
+
+test_unknown_tier_is_refused if {
+	verdict := authz.decision with input as changed("/identity/tier", "gold")
+	not verdict.allow
+	{"unknown_tier", "not_granted"} & verdict.reasons == {"unknown_tier", "not_granted"}
+}
+
+test_tier_of_another_tenant_is_refused if {
+	verdict := authz.decision with input as call with data.catalog.tenants as {"tenant-a": {"tiers": ["premium"]}}
+	verdict == {"allow": false, "reasons": {"tier_not_of_tenant"}}
+}
+
+test_model_that_is_not_granted_is_refused if {
+	authz.decision == {"allow": false, "reasons": {"not_granted"}} with input as changed("/route/model", "mistral-7b")
+}
+
+test_grant_is_needed_even_where_nothing_speaks_against if {
+	not authz.allow with input as call with data.models.permitted as false
+}
+
+test_reason_of_any_package_is_enough_to_refuse if {
+	not authz.allow with input as call with data.tenancy.reasons as {"x"}
+	not authz.allow with input as call with data.tiers.reasons as {"x"}
+	not authz.allow with input as call with data.models.reasons as {"x"}
+	not authz.allow with input as call with data.payload.reasons as {"x"}
+}
+
+test_payload_alone_is_answered_413 if {
+	authz.decision == {"allow": false, "reasons": {"payload_too_large"}, "status": 413} with input as changed(
+		"/request/size/bytes",
+		65537,
+	)
+	authz.decision == {"allow": false, "reasons": {"payload_size_unknown"}, "status": 413} with input as changed(
+		"/request/size",
+		{"known": false, "at_least": 0},
+	)
+}
+
+test_payload_beside_another_reason_is_not_answered_413 if {
+	request := json.patch(call, [
+		{"op": "replace", "path": "/request/size/bytes", "value": 65537},
+		{"op": "replace", "path": "/route/tenant", "value": "tenant-b"},
+	])
+	verdict := {"allow": false, "reasons": {"payload_too_large", "other_tenant"}}
+	authz.decision == verdict with input as request
+}
+
+test_missing_route_is_refused if {
+	every request in [changed("/route", null), without("/route")] {
+		not authz.allow with input as request
+	}
+}
+
+test_preflight_passes_without_credential_and_names_no_upstream if {
+	authz.decision == {"allow": true, "reasons": set()} with input as preflight
+}
+
+test_preflight_passes_with_a_credential_that_would_be_refused_elsewhere if {
+	request := object.union(preflight, {"identity": {"kind": "jwt", "tenant": "nowhere", "roles": []}})
+	authz.decision == {"allow": true, "reasons": set()} with input as request
+}
+
+test_preflight_needs_both_the_operation_and_the_method if {
+	not authz.allow with input as json.patch(preflight, [{"op": "replace", "path": "/request/method", "value": "POST"}])
+	not authz.allow with input as json.patch(preflight, [{"op": "replace", "path": "/route/operation", "value": "chat"}])
+}
+
+test_client_headers_change_nothing if {
+	forged := object.union(call, {"attributes": {"request": {"http": {"headers": {"x-sallyport-tenant": "tenant-b"}}}}})
+	authz.decision == authz.decision with input as forged
+	authz.decision.upstream == "tenant-a-llama-3-8b" with input as forged
+}
+
+test_shipped_routes_are_charged_nothing if {
+	every name in ["infer", "chat", "chat-preflight", "unheard of"] {
+		authz.limits == set() with input as changed("/route/name", name)
+	}
+	authz.limits == set() with input as {}
+}
+
+test_required_limit_is_charged_by_its_terms if {
+	charges := authz.limits with input as call
+		with data.catalog.routes as [{"name": "infer", "limits": ["calls"]}, {"name": "chat", "limits": ["tokens"]}]
+		with data.catalog.limits as {"calls": {"limit": 5}, "tokens": {"limit": 7}}
+	charges == {{"name": "calls", "limit": 5}}
+}
+
+test_limit_without_terms_leaves_its_charge_out if {
+	charges := authz.limits with input as call
+		with data.catalog.routes as [{"name": "infer", "limits": ["calls"]}]
+		with data.catalog.limits as {}
+	charges == set()
+}

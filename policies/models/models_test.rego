@@ -1,0 +1,101 @@
+package models.test
+
+import data.models
+
+catalog := {
+	"bird": {
+		"grants": {
+			"infer": [{"tiers": ["small", "large"]}],
+			"tune": [{"tiers": ["large"], "roles": ["trainer", "owner"]}],
+			"drop": [{"tiers": ["large"], "tenants": ["blue"]}],
+			"empty": [{}, {"roles": ["owner"]}, {"tenants": ["blue"]}],
+			"nulls": [{"tiers": ["large"], "roles": null}, {"tiers": ["large"], "tenants": null}],
+		},
+		"upstreams": {"blue": "blue-bird"},
+	},
+	"fish": {"grants": {"infer": [{"tiers": ["large"]}]}},
+}
+
+call(tier, operation, roles) := {
+	"identity": {"tenant": "blue", "tier": tier, "roles": roles},
+	"route": {"tenant": "blue", "model": "bird", "operation": operation},
+}
+
+from_tenant(tenant) := {
+	"identity": {"tenant": tenant, "tier": "large", "roles": []},
+	"route": {"tenant": "blue", "model": "bird", "operation": "drop"},
+}
+
+test_granted_tier_may_call if {
+	models.permitted with input as call("small", "infer", []) with data.catalog.models as catalog
+	models.reasons == set() with input as call("small", "infer", []) with data.catalog.models as catalog
+}
+
+test_upstream_is_the_tenants_own if {
+	models.upstream == "blue-bird" with input as call("small", "infer", []) with data.catalog.models as catalog
+}
+
+test_other_tier_may_not_call if {
+	not models.permitted with input as call("tiny", "infer", []) with data.catalog.models as catalog
+	models.reasons == {"not_granted"} with input as call("tiny", "infer", []) with data.catalog.models as catalog
+}
+
+test_role_narrows_a_grant if {
+	models.permitted with input as call("large", "tune", ["guest", "owner"]) with data.catalog.models as catalog
+	not models.permitted with input as call("large", "tune", ["guest"]) with data.catalog.models as catalog
+	not models.permitted with input as call("large", "tune", []) with data.catalog.models as catalog
+	not models.permitted with input as call("small", "tune", ["owner"]) with data.catalog.models as catalog
+}
+
+test_tenant_narrows_a_grant if {
+	models.permitted with input as from_tenant("blue") with data.catalog.models as catalog
+	not models.permitted with input as from_tenant("green") with data.catalog.models as catalog
+}
+
+test_grant_without_tiers_permits_nobody if {
+	not models.permitted with input as call("large", "empty", ["owner"]) with data.catalog.models as catalog
+}
+
+test_grant_with_null_conditions_permits_nobody if {
+	not models.permitted with input as call("large", "nulls", ["owner"]) with data.catalog.models as catalog
+}
+
+test_unlisted_operation_is_refused if {
+	models.reasons == {"not_granted"} with input as call("large", "erase", ["owner"]) with data.catalog.models as catalog
+}
+
+test_unknown_model_is_refused if {
+	every route in [
+		null, {},
+		{"tenant": "blue", "operation": "infer"},
+		{"tenant": "blue", "model": "dragon", "operation": "infer"},
+	] {
+		models.reasons == {"unknown_model"} with input as {"identity": {"tenant": "blue", "tier": "large"}, "route": route}
+			with data.catalog.models as catalog
+	}
+}
+
+test_model_without_upstream_of_the_tenant_is_refused if {
+	request := {
+		"identity": {"tenant": "blue", "tier": "large", "roles": []},
+		"route": {"tenant": "blue", "model": "fish", "operation": "infer"},
+	}
+	models.reasons == {"not_deployed"} with input as request with data.catalog.models as catalog
+}
+
+test_absent_caller_is_refused if {
+	request := {"route": {"tenant": "blue", "model": "bird", "operation": "infer"}}
+	not models.permitted with input as request with data.catalog.models as catalog
+}
+
+test_shipped_free_tier_has_one_model if {
+	granted := {model |
+		some model in object.keys(data.catalog.models)
+		request := {
+			"identity": {"tenant": "tenant-a", "tier": "free", "roles": []},
+			"route": {"tenant": "tenant-a", "model": model, "operation": "infer"},
+		}
+		models.permitted with input as request
+	}
+	granted == {"llama-3-8b"}
+}

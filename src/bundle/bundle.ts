@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto';
+import { type ArchiveFiles, type ArchiveLimits, DEFAULT_ARCHIVE_LIMITS, readArchive } from './archive.ts';
+import { checkDataWithinRoots, mergeDocuments, parseJson } from './documents.ts';
+import { planEntrypoints, wasmEntrypoints } from './entrypoints.ts';
+import { BundleError, nameBundle } from './errors.ts';
+import { parseManifest, rootCovers } from './manifest.ts';
+
+/** One compiled bundle, read and found consistent. That it may be believed was settled before: see `verifyTrust`. */
+export interface Bundle {
+  readonly name: string;
+  /** What the manifest says, else the start of the file's digest: never empty. */
+  readonly revision: string;
+  /** Paths below `data` that are this bundle's alone; `['']` is all of it. */
+  readonly roots: readonly string[];
+  /** JSON text of `data`, UTF-8; numbers keep every digit. */
+  readonly data: Uint8Array;
+  /** The same parsed. A key such as `__proto__` is an own property of its object. */
+  readonly dataValue: { readonly [key: string]: unknown };
+  /** JSON text of OPA's intermediate representation. */
+  readonly plan: Uint8Array;
+  readonly planValue: unknown;
+  readonly wasm: Uint8Array;
+  /** Sorted; the plan and the module agree on them. */
+  readonly entrypoints: readonly string[];
+  /** Packed sources by file name. */
+  readonly rego: ReadonlyMap<string, string>;
+  readonly metadata: { readonly [key: string]: unknown };
+  /** Of the whole file, lower-case hex. */
+  readonly sha256: string;
+}
+
+/** Reads a compiled bundle from one buffer; throws a `BundleError` that names the bundle and the fault. */
+export function parseBundle(name: string, bytes: Uint8Array, limits: ArchiveLimits = DEFAULT_ARCHIVE_LIMITS): Bundle {
+  try {
+    return toBundle(name, readArchive(bytes, limits), createHash('sha256').update(bytes).digest('hex'));
+  } catch (error) {
+    throw nameBundle(name, error, 'bundle_invalid');
+  }
+}
+
+/** Demands that each entrypoint is in one of the bundles. */
+export function requireEntrypoints(bundles: readonly Bundle[], entrypoints: readonly string[]): void {
+  for (const entrypoint of entrypoints) {
+    if (bundles.some((bundle) => bundle.entrypoints.includes(entrypoint))) continue;
+    const [bundle] = bundles;
+    const subject = bundles.length === 1 && bundle !== undefined ? `bundle \`${bundle.name}\` has` : 'no bundle has';
+    const article = bundles.length === 1 ? 'no' : 'the';
+    throw new BundleError(
+      'bundle_lacks_entrypoint',
+      `${subject} ${article} entrypoint \`${entrypoint}\`, which \`policy.decisions\` names; build it with \`-e ${entrypoint}\``,
+    );
+  }
+}
+
+function toBundle(name: string, files: ArchiveFiles, sha256: string): Bundle {
+  refuseUnknownMembers(files);
+  const manifestBytes = files.get('.manifest');
+  const manifest = parseManifest(manifestBytes && parseJson('.manifest', manifestBytes));
+  const plan = files.get('plan.json');
+  const wasm = files.get('policy.wasm');
+  if (plan === undefined || wasm === undefined) throw notCompiled(files, plan, wasm);
+
+  const document = mergeDocuments(files);
+  checkDataWithinRoots(document.value, manifest.roots);
+  const planValue = parseJson('plan.json', plan);
+  const entrypoints = planEntrypoints(planValue);
+  checkAgreement(entrypoints, wasmEntrypoints(wasm));
+  for (const entrypoint of entrypoints) {
+    if (!manifest.roots.some((root) => rootCovers(root, entrypoint))) {
+      throw new BundleError('bundle_invalid', `entrypoint \`${entrypoint}\` lies outside the roots of \`.manifest\``);
+    }
+  }
+  return {
+    name,
+    revision: manifest.revision === '' ? `sha256-${sha256.slice(0, 16)}` : manifest.revision,
+    roots: manifest.roots,
+    data: document.text,
+    dataValue: document.value,
+    plan,
+    planValue,
+    wasm,
+    entrypoints,
+    rego: regoOf(files),
+    metadata: manifest.metadata,
+    sha256,
+  };
+}
+
+/** `.signatures.json` belongs to OPA's signing, which covers less than the file; trust is settled without it. */
+const KNOWN_MEMBERS = new Set(['.manifest', '.signatures.json', 'plan.json', 'policy.wasm']);
+
+function refuseUnknownMembers(files: ArchiveFiles): void {
+  for (const name of files.keys()) {
+    const last = name.slice(name.lastIndexOf('/') + 1);
+    if (KNOWN_MEMBERS.has(name) || last === 'data.json' || last.endsWith('.rego')) continue;
+    if (last === 'data.yaml' || last === 'data.yml') {
+      throw new BundleError('bundle_invalid', `\`${name}\` is not read; \`sallyport build\` turns it into data.json`);
+    }
+    if (name === 'patch.json')
+      throw new BundleError('bundle_invalid', 'it is a delta bundle; only whole bundles are read');
+    throw new BundleError('bundle_invalid', `member \`${name}\` has no meaning in a bundle; leave it out`);
+  }
+}
+
+function notCompiled(files: ArchiveFiles, plan: Uint8Array | undefined, wasm: Uint8Array | undefined): BundleError {
+  const hasRego = [...files.keys()].some((file) => file.endsWith('.rego'));
+  const missing = [plan === undefined ? 'plan.json' : '', wasm === undefined ? 'policy.wasm' : '']
+    .filter((member) => member !== '')
+    .map((member) => `\`${member}\``)
+    .join(' and ');
+  const what = hasRego ? 'it holds Rego that is not compiled' : 'it is not compiled';
+  return new BundleError(
+    'bundle_not_compiled',
+    `${what} (no ${missing}); run \`sallyport build --from FOLDER -e ENTRYPOINT --out FILE\` on its sources`,
+  );
+}
+
+function checkAgreement(inPlan: readonly string[], inWasm: readonly string[]): void {
+  const only = (a: readonly string[], b: readonly string[]): string | undefined => a.find((one) => !b.includes(one));
+  const lost = only(inPlan, inWasm) ?? only(inWasm, inPlan);
+  if (lost !== undefined) {
+    throw new BundleError(
+      'bundle_invalid',
+      `\`plan.json\` and \`policy.wasm\` do not agree on the entrypoint \`${lost}\``,
+    );
+  }
+  if (new Set(inPlan).size !== inPlan.length) throw new BundleError('bundle_invalid', '`plan.json` has a plan twice');
+  if (inPlan.length === 0) throw new BundleError('bundle_lacks_entrypoint', 'it has no entrypoint; build it with `-e`');
+}
+
+function regoOf(files: ArchiveFiles): ReadonlyMap<string, string> {
+  const decoder = new TextDecoder('utf-8');
+  return new Map(
+    [...files].filter(([name]) => name.endsWith('.rego')).map(([name, bytes]) => [name, decoder.decode(bytes)]),
+  );
+}

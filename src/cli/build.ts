@@ -1,0 +1,148 @@
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { unpackTar } from '../bundle/archive.ts';
+import { type BuildOptions, type BuiltBundle, buildBundle } from '../bundle/builder.ts';
+import { loadDefinition } from '../bundle/definition.ts';
+import { BundleError } from '../bundle/errors.ts';
+import { requireOpa, ToolMissing } from '../bundle/opa-tool.ts';
+import { parseArguments } from './arguments.ts';
+import { type Command, EXIT, type Io, UsageError } from './command.ts';
+
+const HELP = `sallyport build [DEFINITION] [--out FILE] [--check]
+sallyport build --from FOLDER -e ENTRYPOINT [-e ...] --out FILE [--v0-compatible]
+
+Compiles Rego and data into one bundle: sources, data, plan and Wasm. Sallyport and OPA both load it. Equal sources
+give an equal bundle, and its revision follows from their content. At the end it prints the SHA-256 to pin.
+
+The first form builds what DEFINITION (default: bundles/authz.json) says, into the .tar.gz beside it:
+
+  {"source": "policies", "entrypoints": ["authz/decision"], "capabilities": "bundles/capabilities.json",
+   "ignore": ["*_test.rego"]}                                (paths relative to the folder you are in)
+
+The second builds any folder, such as policies written for opa-envoy-plugin:
+
+  sallyport build --from my-policies -e envoy/authz/allow --out bundles/legacy.tar.gz
+  sallyport build --from old-policies -e envoy/authz/allow --v0-compatible --out bundles/legacy.tar.gz
+
+and sallyport.yaml then names the decision and its shape:
+
+  policy: {decisions: {default: {decision: envoy/authz/allow, result: opa-envoy}}}
+
+  -e, --entrypoint PATH   a rule to compile, slashes between its steps (METADATA \`entrypoint: true\` adds to these)
+      --from FOLDER       where the Rego and the data.json files are
+      --out FILE          where the bundle goes
+      --ignore PATTERN    file names to leave out (default with --from: *_test.rego)
+      --capabilities FILE OPA's capabilities (default: the shipped file, which withholds http.send and its like)
+      --v0-compatible     read the sources as Rego v0
+      --revision TEXT     in place of the digest of the content
+      --check             write nothing; exit 1 when the bundle that is there is not what its sources give
+
+Exit codes: 0 built (or equal), 1 OPA refuses the sources (or not equal), 2 usage, 4 a file or folder is missing.
+`;
+
+/** `sallyport build`: sources in, bundle out. */
+export const build: Command = async (argv, io) => {
+  const { values, positionals } = parseArguments(argv, OPTIONS, true);
+  if (values.help === true) {
+    io.stdout(HELP);
+    return EXIT.ok;
+  }
+  const { source, out } = await planOf(values, positionals, io);
+  try {
+    const opa = await requireOpa({ env: io.env, report: (line) => io.stderr(`${line}\n`) });
+    const built = await buildBundle({ opa, ...source });
+    return values.check ? await compare(out, built, io) : await write(out, built, io);
+  } catch (error) {
+    if (!(error instanceof ToolMissing) && !isBuildFault(error)) throw error;
+    io.stderr(`sallyport build: ${error.message}\n`);
+    return EXIT.failed;
+  }
+};
+
+const OPTIONS = {
+  from: { type: 'string' },
+  entrypoint: { type: 'string', short: 'e', multiple: true },
+  out: { type: 'string' },
+  ignore: { type: 'string', multiple: true },
+  capabilities: { type: 'string' },
+  revision: { type: 'string' },
+  'v0-compatible': { type: 'boolean', default: false },
+  check: { type: 'boolean', default: false },
+} as const;
+
+type Values = ReturnType<typeof parseArguments<typeof OPTIONS>>['values'];
+
+interface Plan {
+  readonly source: Omit<BuildOptions, 'opa'>;
+  readonly out: string;
+}
+
+const SHIPPED_CAPABILITIES = fileURLToPath(new URL('../../bundles/capabilities.json', import.meta.url));
+
+async function planOf(values: Values, positionals: readonly string[], io: Io): Promise<Plan> {
+  const revision = values.revision === undefined ? {} : { revision: values.revision };
+  const v0Compatible = values['v0-compatible'];
+  if (values.from !== undefined) {
+    if (positionals.length > 0) throw new UsageError('name either a definition or `--from FOLDER`, not both');
+    if (values.out === undefined) throw new UsageError('`--from` needs `--out FILE`');
+    const source = {
+      from: resolve(io.cwd, values.from),
+      entrypoints: values.entrypoint ?? [],
+      capabilities: resolve(io.cwd, values.capabilities ?? SHIPPED_CAPABILITIES),
+      ignore: values.ignore ?? ['*_test.rego'],
+      v0Compatible,
+      ...revision,
+    };
+    return { source, out: resolve(io.cwd, values.out) };
+  }
+  const [file = 'bundles/authz.json', ...more] = positionals;
+  if (more.length > 0) throw new UsageError('only one definition is built at a time');
+  if (values.entrypoint !== undefined)
+    throw new UsageError('`-e` goes with `--from`; a definition names its entrypoints');
+  if (!file.endsWith('.json'))
+    throw new UsageError(`\`${file}\` is no definition (.json); for a folder use \`--from\``);
+  const definition = await loadDefinition(resolve(io.cwd, file));
+  const source = {
+    from: resolve(io.cwd, definition.source),
+    entrypoints: definition.entrypoints,
+    capabilities: resolve(io.cwd, values.capabilities ?? definition.capabilities),
+    ignore: values.ignore ?? definition.ignore,
+    v0Compatible,
+    ...revision,
+  };
+  return { source, out: resolve(io.cwd, values.out ?? file.replace(/\.json$/, '.tar.gz')) };
+}
+
+async function write(out: string, { bytes, bundle }: BuiltBundle, io: Io): Promise<number> {
+  await mkdir(dirname(out), { recursive: true });
+  // A reader of the file sees the old bundle or the new one, never a half.
+  const partial = `${out}.partial`;
+  await writeFile(partial, bytes);
+  await rename(partial, out);
+  io.stdout(`${out}: ${bytes.length} bytes
+  revision     ${bundle.revision}
+  entrypoints  ${bundle.entrypoints.join(', ')}
+  sha256       ${bundle.sha256}
+`);
+  return EXIT.ok;
+}
+
+async function compare(out: string, { bytes, bundle }: BuiltBundle, io: Io): Promise<number> {
+  const present = await readFile(out).catch((error: unknown) => {
+    throw new BundleError('bundle_missing', `cannot read \`${out}\`; \`sallyport build\` makes it`, { cause: error });
+  });
+  // zlib may pack differently elsewhere, so what is compared is the tar inside.
+  if (Buffer.compare(unpackTar(present), unpackTar(bytes)) === 0) {
+    io.stdout(`${out}: is what its sources give (revision ${bundle.revision})\n`);
+    return EXIT.ok;
+  }
+  io.stderr(`${out}: is not what its sources give (revision ${bundle.revision}); run \`sallyport build\`\n`);
+  return EXIT.failed;
+}
+
+function isBuildFault(error: unknown): error is BundleError {
+  return (
+    error instanceof BundleError && (error.code === 'bundle_build_failed' || error.code === 'bundle_lacks_entrypoint')
+  );
+}

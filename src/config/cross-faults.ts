@@ -1,0 +1,88 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { checkBundlesConfig } from '../bundle/config.ts';
+import { checkDecisionLogConfig } from '../decision-log/config.ts';
+import { checkIdentityConfig } from '../identity/config.ts';
+import { checkDemoIssuer } from '../identity/demo-prohibitions.ts';
+import { isLoopback, parseListenAddress } from '../listener/address.ts';
+import { checkOperationsConfig } from '../operations/config.ts';
+import { checkPolicyConfig } from '../policy/config.ts';
+import { checkExtAuthzGrpcConfig } from '../protocols/ext-authz-grpc/config.ts';
+import { checkExtAuthzHttpConfig } from '../protocols/ext-authz-http/config.ts';
+import type { Config } from './config.ts';
+import type { ConfigFault } from './fault.ts';
+
+type Environment = { readonly [name: string]: string | undefined };
+
+/** What no schema can say: files that must be there, doors that must be guarded, settings that exclude each other. */
+export function crossFaults(config: Config, environment: Environment): readonly ConfigFault[] {
+  const { doors, insecure } = config;
+  const listenOptions = { insecureUnauthenticatedDoor: insecure.unauthenticated_door };
+  return [
+    ...check(doors.ext_authz_grpc, (door) => checkExtAuthzGrpcConfig('doors.ext_authz_grpc', door, listenOptions)),
+    ...check(doors.ext_authz_http, (door) => checkExtAuthzHttpConfig('doors.ext_authz_http', door, listenOptions)),
+    ...checkOperationsConfig(config.operations),
+    ...twinListeners(config),
+    ...checkBundlesConfig(config.bundles),
+    ...checkIdentityConfig(config.identity),
+    ...checkPolicyConfig(config.policy),
+    ...checkDecisionLogConfig(config.decision_log),
+    ...(insecure.demo_issuer ? demoFaults(config, environment) : []),
+  ];
+}
+
+function check<T>(part: T | undefined, faults: (part: T) => readonly ConfigFault[]): readonly ConfigFault[] {
+  return part === undefined ? [] : faults(part);
+}
+
+function demoFaults(config: Config, environment: Environment): readonly ConfigFault[] {
+  const { identity } = config;
+  return checkDemoIssuer({
+    otherIssuers: identity.jwt?.issuers.length ?? 0,
+    apiKeys: 'api_keys' in identity,
+    mtls: 'mtls' in identity,
+    shippedBundle: isShippedBundle(config),
+    listenersOffLoopback: listeners(config)
+      .filter(([, listen]) => isOffLoopback(listen))
+      .map(([, listen]) => listen),
+    redis: config.quota.store.kind !== 'none',
+    workers: 1,
+    env: environment,
+  });
+}
+
+/** By pin, without opening the bundle: `sallyport build` writes the digest beside it. */
+function isShippedBundle({ bundles }: Config): boolean {
+  const shipped = readFileSync(join(import.meta.dirname, '../../bundles/authz.tar.gz.sha256'), 'utf8').slice(0, 64);
+  const [bundle, ...more] = Object.values(bundles);
+  return more.length === 0 && bundle !== undefined && 'sha256' in bundle.trust && bundle.trust.sha256 === shipped;
+}
+
+function twinListeners(config: Config): readonly ConfigFault[] {
+  const seen = new Map<string, string>();
+  return listeners(config).flatMap(([path, listen]) => {
+    const first = seen.get(listen);
+    seen.set(listen, path);
+    if (first === undefined || /:0$/.test(listen)) return [];
+    return [
+      { path: `${path}.listen`, message: `\`${listen}\` is taken by \`${first}\`: each needs a port of its own` },
+    ];
+  });
+}
+
+function listeners({ doors, operations }: Config): readonly (readonly [string, string])[] {
+  return [
+    ...Object.entries(doors).map(([name, { listen }]) => [`doors.${name}`, listen] as const),
+    ['operations', operations.listen] as const,
+  ];
+}
+
+/** Unreadable addresses are faults of their own. */
+function isOffLoopback(listen: string): boolean {
+  try {
+    const address = parseListenAddress(listen);
+    return address.kind === 'tcp' && !isLoopback(address);
+  } catch {
+    return false;
+  }
+}

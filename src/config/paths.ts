@@ -1,0 +1,30 @@
+import { resolve } from 'node:path';
+import type { Config } from './config.ts';
+
+/** Where a config names files; `*` stands for every key or index. */
+const PATHS: readonly (readonly string[])[] = [
+  ['doors', '*', 'tls', 'cert'],
+  ['doors', '*', 'tls', 'key'],
+  ['doors', '*', 'tls', 'client_ca'],
+  ['bundles', '*', 'file'],
+  ['identity', 'jwt', 'issuers', '*', 'jwks', 'file'],
+  ['decision_log', 'sinks', '*', 'file', 'path'],
+];
+
+/** The config with every file path made absolute, relative ones against the folder of the config file. */
+export function resolvePaths(config: Config, folder: string): Config {
+  // structuredClone keeps the shape, so the type holds.
+  const copy = structuredClone(config);
+  for (const path of PATHS) resolveAt(copy, path, folder);
+  return copy;
+}
+
+function resolveAt(value: unknown, [step, ...rest]: readonly string[], folder: string): void {
+  if (typeof value !== 'object' || value === null || step === undefined) return;
+  const record = value as { [key: string]: unknown };
+  for (const key of step === '*' ? Object.keys(record) : [step]) {
+    const member = Object.hasOwn(record, key) ? record[key] : undefined;
+    if (rest.length > 0) resolveAt(member, rest, folder);
+    else if (typeof member === 'string') record[key] = resolve(folder, member);
+  }
+}

@@ -1,0 +1,168 @@
+import type { AccessRequest } from '../decision/access-request.ts';
+import type { Outcome } from '../decision/ports.ts';
+
+/** The credentials that one request presented, in a form that finds them again in other texts. */
+export interface PresentedCredentials {
+  /**
+   * The text with every credential in it replaced, the same text when there is none. `exact` looks for whole
+   * credentials only; otherwise a shared run of 24 characters is enough, since texts may have been cut on their way.
+   */
+  mask(text: string, exact: boolean): string;
+}
+
+/** What stands where a credential stood. */
+export const MASKED = '[masked]';
+
+/** Collects from headers that carry credentials; `undefined` when there are none, which makes masking free. */
+export function presentedCredentials({ request, principal }: Outcome): PresentedCredentials | undefined {
+  if ('unreadable' in request) return undefined;
+  const found = new Collected();
+  for (const name of TOKEN_HEADERS) collectTokens(found, request, name);
+  for (const value of request.headers.all('cookie')) found.addCookies(value);
+  for (const { header, presented } of principal?.credentials ?? []) {
+    if (presented !== undefined) found.addToken(presented);
+    if (header !== undefined && header !== 'cookie') collectTokens(found, request, header);
+  }
+  return found.finish();
+}
+
+const TOKEN_HEADERS = ['authorization', 'proxy-authorization', 'x-api-key'];
+
+function collectTokens(found: Collected, request: AccessRequest, name: string): void {
+  for (const value of request.headers.all(name)) found.addToken(value);
+}
+
+/** Shorter texts are no credentials: replacing them would make events unreadable and guard nothing. */
+const SHORTEST_TOKEN = 6;
+const SHORTEST_COOKIE = 8;
+const SHORTEST_TOKEN_PART = 16;
+/** A request with more than this hides something in numbers; then every text of the caller's is masked. */
+const MAX_PIECES = 256;
+/** Bounds the search for shared runs; credentials beyond it are still found whole. */
+const MAX_RUNS = 16 * 1024;
+/** Authentication schemes, which stand beside credentials and are none. */
+const SCHEMES = new Set(['bearer', 'basic', 'digest', 'negotiate', 'token', 'apikey', 'dpop']);
+
+class Collected {
+  /** Lower case: a host is logged in lower case, and a token put there would be too. */
+  readonly #pieces = new Set<string>();
+  /** Texts that are searched for runs shared with a logged text. */
+  #runs = '';
+
+  addToken(value: string): void {
+    const text = value.toLowerCase();
+    this.#addPiece(text, SHORTEST_TOKEN);
+    this.#addRuns(text);
+    for (const part of value.split(/[\s,]+/)) {
+      const lower = part.toLowerCase();
+      if (SCHEMES.has(lower)) continue;
+      this.#addPiece(lower, SHORTEST_TOKEN);
+      this.#addTokenParts(lower);
+    }
+    this.#addBasic(value);
+  }
+
+  addCookies(header: string): void {
+    this.#addPiece(header.toLowerCase(), SHORTEST_COOKIE);
+    for (const cookie of header.split(';')) {
+      const value = cookie.slice(cookie.indexOf('=') + 1).trim();
+      const lower = (value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value).toLowerCase();
+      this.#addPiece(lower, SHORTEST_COOKIE);
+      this.#addTokenParts(lower);
+      this.#addPiece(percentDecoded(lower), SHORTEST_COOKIE);
+      // A path kept in a cookie shares runs with the path of the request, and is no credential.
+      if (!lower.includes('/')) this.#addRuns(lower);
+    }
+  }
+
+  finish(): PresentedCredentials | undefined {
+    if (this.#pieces.size === 0) return undefined;
+    if (this.#pieces.size >= MAX_PIECES) return { mask: () => MASKED };
+    const pieces = [...this.#pieces].sort((a, b) => b.length - a.length);
+    const runs = this.#runs;
+    const shortest = Math.min(pieces.at(-1)?.length ?? 0, RUN_AT_LEAST);
+    const isPresented = (lower: string, exact: boolean): boolean =>
+      pieces.some((piece) => lower.includes(piece)) || (!exact && sharesRun(lower, runs));
+    return {
+      mask: (text, exact) => {
+        if (text.length < shortest) return text;
+        const replaced = replacePieces(text, pieces);
+        const lower = replaced.toLowerCase();
+        if (!exact && sharesRun(lower, runs)) return MASKED;
+        return lower.includes('%') && isPresented(percentDecoded(lower), exact) ? MASKED : replaced;
+      },
+    };
+  }
+
+  #addTokenParts(token: string): void {
+    if (token.length <= SHORTEST_TOKEN_PART || !token.includes('.')) return;
+    for (const part of token.split('.', 8)) this.#addPiece(part, SHORTEST_TOKEN_PART);
+  }
+
+  /** RFC 7617: the password is the secret, and it is written in base64 only in the header. */
+  #addBasic(value: string): void {
+    const encoded = BASIC.exec(value)?.[1];
+    if (encoded === undefined) return;
+    const pair = Buffer.from(encoded, 'base64').toString().toLowerCase();
+    this.#addPiece(pair, SHORTEST_TOKEN);
+    this.#addPiece(pair.slice(pair.indexOf(':') + 1), SHORTEST_TOKEN);
+  }
+
+  #addRuns(text: string): void {
+    if (text.length < RUN_AT_LEAST || this.#runs.length + text.length > MAX_RUNS) return;
+    this.#runs += `${text}\n`;
+  }
+
+  #addPiece(piece: string, shortest: number): void {
+    if (piece.length >= shortest && this.#pieces.size < MAX_PIECES) this.#pieces.add(piece);
+  }
+}
+
+const BASIC = /^basic ([A-Za-z0-9+/=_-]+)$/i;
+
+function replacePieces(text: string, pieces: readonly string[]): string {
+  let masked = text;
+  let search = text.toLowerCase();
+  for (const piece of pieces) {
+    if (piece.length > search.length || !search.includes(piece)) continue;
+    // A few letters change their length in lower case; then positions do not agree and all of it goes.
+    if (search.length !== masked.length) return MASKED;
+    masked = replaceAt(masked, search, piece);
+    search = masked.toLowerCase();
+  }
+  return masked;
+}
+
+function replaceAt(text: string, lower: string, piece: string): string {
+  let result = '';
+  let from = 0;
+  for (let at = lower.indexOf(piece); at !== -1; at = lower.indexOf(piece, from)) {
+    result += text.slice(from, at) + MASKED;
+    from = at + piece.length;
+  }
+  return result + text.slice(from);
+}
+
+const RUN_AT_LEAST = 24;
+const WINDOW = 12;
+
+/** Whether two texts share a run of 24 characters: such a run holds a whole window of 12 at a multiple of 13. */
+function sharesRun(text: string, others: string): boolean {
+  if (text.length < RUN_AT_LEAST || others === '') return false;
+  for (let at = 0; at + WINDOW <= text.length; at += RUN_AT_LEAST - WINDOW + 1) {
+    if (others.includes(text.slice(at, at + WINDOW))) return true;
+  }
+  return false;
+}
+
+const ESCAPE = /%([0-9a-f]{2})/g;
+const MAX_DECODINGS = 3;
+
+/** Decodes escapes as often as a text was encoded within reason; what is no escape stays. */
+function percentDecoded(lower: string): string {
+  let text = lower;
+  for (let round = 0; round < MAX_DECODINGS && text.includes('%'); round += 1) {
+    text = text.replace(ESCAPE, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))).toLowerCase();
+  }
+  return text;
+}

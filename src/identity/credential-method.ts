@@ -1,0 +1,16 @@
+import type { AccessRequest } from '../decision/access-request.ts';
+import type { Instant } from '../decision/ports.ts';
+import type { Authentication } from '../decision/principal.ts';
+
+/** One way to prove who asks: a bearer token now, API keys and client certificates beside it. */
+export interface CredentialMethod {
+  /** `undefined` when the request presents no credential of this kind; never throws for a bad one. */
+  authenticate(request: AccessRequest, at: Instant): Found | Promise<Found>;
+  /** Resolves when the first attempt to load what it verifies with is over, well or not. */
+  start(): Promise<void>;
+  stop(): void;
+  /** What keeps it from verifying at this moment, a line each. */
+  faults(at: Instant): readonly string[];
+}
+
+export type Found = Exclude<Authentication, { readonly kind: 'anonymous' }> | undefined;

@@ -1,0 +1,90 @@
+import { readFileSync } from 'node:fs';
+import { BundleError } from './bundle/errors.ts';
+import { build } from './cli/build.ts';
+import { checkConfig } from './cli/check-config.ts';
+import { checkData } from './cli/check-data.ts';
+import { type Command, EXIT, type Io, UsageError } from './cli/command.ts';
+import { createEval } from './cli/eval.ts';
+import { createServe } from './cli/serve.ts';
+import { ConfigError } from './config/fault.ts';
+import { createService, openDecider } from './service.ts';
+
+const HELP = `sallyport: policy-as-code authorization for AI-inference gateways
+
+  sallyport serve --config FILE     answer ext_authz checks of Envoy and others (gRPC and HTTP)
+  sallyport check-config [FILE]     name every fault of a config, with line and key
+  sallyport build                   compile a policy folder into a bundle (Rego, data, plan, Wasm)
+  sallyport check-data [BUNDLE]     what the data of a bundle allows without a charge or a bound
+  sallyport eval                    decide one request and say why
+  sallyport COMMAND --help          what a command takes, with examples
+  sallyport --version
+
+Exit codes: 0 ok, 1 failed, 2 usage, 3 bad config, 4 bad bundle.
+`;
+
+const COMMANDS: ReadonlyMap<string, Command> = new Map([
+  ['serve', createServe({ createService, process })],
+  ['check-config', checkConfig],
+  ['build', build],
+  ['check-data', checkData],
+  ['eval', createEval({ openDecider })],
+]);
+
+/** Runs the command that the arguments name and leaves its exit code behind. Never throws. */
+export async function run(): Promise<void> {
+  const io: Io = {
+    stdout: (text) => void process.stdout.write(text),
+    stderr: (text) => void process.stderr.write(text),
+    cwd: process.cwd(),
+    env: process.env,
+  };
+  process.exitCode = await exitCodeOf(process.argv.slice(2), io);
+}
+
+/** The exit code of a command line; faults are told on `stderr`, each with what to do about it. */
+export async function exitCodeOf(argv: readonly string[], io: Io): Promise<number> {
+  const [name, ...rest] = argv;
+  if (name === '--version' || name === '-V') {
+    io.stdout(`${version()}\n`);
+    return EXIT.ok;
+  }
+  if (name === '--help' || name === '-h' || name === 'help') {
+    io.stdout(HELP);
+    return EXIT.ok;
+  }
+  const command = COMMANDS.get(name ?? '');
+  if (command === undefined) {
+    io.stderr(name === undefined ? HELP : `sallyport: \`${name}\` is no command; \`sallyport --help\` lists them\n`);
+    return EXIT.usage;
+  }
+  try {
+    return await command(rest, io);
+  } catch (error) {
+    return tell(error, name ?? '', io);
+  }
+}
+
+function tell(error: unknown, command: string, io: Io): number {
+  if (error instanceof UsageError) {
+    io.stderr(`sallyport ${command}: ${error.message}; \`sallyport ${command} --help\` says more\n`);
+    return EXIT.usage;
+  }
+  if (error instanceof ConfigError) {
+    io.stderr(`${error.message}\n`);
+    return EXIT.badConfig;
+  }
+  if (error instanceof BundleError) {
+    io.stderr(`sallyport ${command}: ${error.message}\n`);
+    return EXIT.badBundle;
+  }
+  io.stderr(`sallyport ${command}: ${error instanceof Error ? error.message : String(error)}\n`);
+  return EXIT.failed;
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  const { version: number } = JSON.parse(text) as { readonly version: string };
+  return `sallyport ${number} (node ${process.versions.node})`;
+}
+
+if (import.meta.main) await run();

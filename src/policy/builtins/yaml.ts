@@ -1,0 +1,68 @@
+import { parseAllDocuments, parseDocument, stringify } from 'yaml';
+import { parseRegoText, RegoNumber, RegoObject, RegoSet, type RegoValue } from '../rego-value.ts';
+import { type Builtin, type Builtins, FAILED, stringAt } from './builtin.ts';
+import { compareRego } from './rego-order.ts';
+
+/** OPA's `yaml` family. */
+export const YAML_BUILTINS: Builtins = new Map<string, Builtin>([
+  ['yaml.is_valid', ([text]) => typeof text === 'string' && parseYaml(text) !== undefined],
+  ['yaml.unmarshal', (args) => parseYaml(stringAt(args, 0))],
+  ['yaml.marshal', ([value]) => (value === undefined ? undefined : writeYaml(value))],
+]);
+
+/** Aliases may repeat what they name at most so often: nested ones multiply. */
+const MAX_ALIASES = 100;
+
+function parseYaml(text: string): RegoValue | undefined {
+  const documents = parseAllDocuments(text, { intAsBigInt: true, logLevel: 'silent' });
+  if (!Array.isArray(documents)) return null;
+  if (documents.length > 1) return undefined;
+  const document = parseDocument(text, { intAsBigInt: true, logLevel: 'silent' });
+  if (document.errors.length > 0) return undefined;
+  try {
+    return toRego(document.toJS({ maxAliasCount: MAX_ALIASES, mapAsMap: true }));
+  } catch {
+    return undefined;
+  }
+}
+
+function toRego(value: unknown): RegoValue {
+  if (value === null || value === undefined) return null;
+  switch (typeof value) {
+    case 'boolean':
+    case 'string':
+      return value;
+    case 'bigint':
+      return new RegoNumber(value.toString());
+    case 'number':
+      if (!Number.isFinite(value)) throw FAILED;
+      return parseRegoText(JSON.stringify(value));
+    default:
+      if (Array.isArray(value)) return value.map(toRego);
+      if (value instanceof Map) return new RegoObject([...value].map(([key, member]) => [keyText(key), toRego(member)]));
+      throw FAILED;
+  }
+}
+
+/** Keys become texts, as in JSON. */
+function keyText(key: unknown): string {
+  if (typeof key === 'string') return key;
+  if (typeof key === 'number' || typeof key === 'bigint' || typeof key === 'boolean') return String(key);
+  throw FAILED;
+}
+
+function writeYaml(value: RegoValue): string {
+  return stringify(fromRego(value), { indentSeq: false, lineWidth: 0, singleQuote: true, version: '1.1' });
+}
+
+/** Numbers keep their digits as far as YAML's own types do; sets are lists, keys are sorted. */
+function fromRego(value: RegoValue): unknown {
+  if (value === null || typeof value !== 'object') return value;
+  if (value instanceof RegoNumber) return /^-?[0-9]+$/.test(value.text) ? BigInt(value.text) : Number(value.text);
+  if (value instanceof RegoSet) return [...value.items].sort(compareRego).map(fromRego);
+  if (value instanceof RegoObject) {
+    const entries = [...value.entries].sort(([left], [right]) => compareRego(left, right));
+    return new Map(entries.map(([key, member]) => [key, fromRego(member)]));
+  }
+  return value.map(fromRego);
+}

@@ -1,0 +1,91 @@
+/** `policy:` of the config file, after defaults. */
+export interface PolicyConfig {
+  readonly engine: 'wasm';
+  /** By the name that a gateway may pick; local config names them, a bundle never does. */
+  readonly decisions: { readonly [name: string]: DecisionConfig };
+  /** Milliseconds; longer evaluations are counted and flagged, but cannot be interrupted. */
+  readonly budget_ms: number;
+  /** MiB of Wasm memory that one instance may grow to. */
+  readonly memory_max_mb: number;
+  /** Whether a Deny may carry a status of 300–399. */
+  readonly redirects: boolean;
+}
+
+export interface DecisionConfig {
+  readonly decision: string;
+  readonly limits?: string;
+  readonly result: 'sallyport' | 'opa-envoy';
+}
+
+const entrypoint = {
+  type: 'string',
+  pattern: '^[A-Za-z_][A-Za-z0-9_]*(/[^/\\s]+)*$',
+  maxLength: 256,
+};
+
+/** JSON Schema 2020-12. `js` is a known word so that {@link checkPolicyConfig} can say what to do about it. */
+export const policyConfigSchema = {
+  type: 'object',
+  additionalProperties: false,
+  default: {},
+  description: 'How decisions are evaluated.',
+  properties: {
+    engine: { enum: ['wasm', 'js'], default: 'wasm', description: 'The policy engine; only `wasm` exists.' },
+    decisions: {
+      type: 'object',
+      minProperties: 1,
+      maxProperties: 64,
+      propertyNames: { pattern: '^[a-z][a-z0-9_-]{0,63}$' },
+      default: { default: { decision: 'authz/decision', limits: 'authz/limits', result: 'sallyport' } },
+      description: 'The decisions that a gateway may ask for, by name; `default` is taken when it names none.',
+      additionalProperties: {
+        type: 'object',
+        additionalProperties: false,
+        required: ['decision', 'result'],
+        properties: {
+          decision: { ...entrypoint, description: 'Entrypoint of the decision, such as `authz/decision`.' },
+          limits: { ...entrypoint, description: 'Entrypoint that names the charges; without it nothing is charged.' },
+          result: {
+            enum: ['sallyport', 'opa-envoy'],
+            description: 'How its result is read: by our contract, or as opa-envoy-plugin reads it.',
+          },
+        },
+      },
+    },
+    budget_ms: {
+      type: 'number',
+      exclusiveMinimum: 0,
+      maximum: 10_000,
+      default: 5,
+      description: 'Time one evaluation should take at most, in milliseconds; overruns are counted, not interrupted.',
+    },
+    memory_max_mb: {
+      type: 'integer',
+      minimum: 16,
+      maximum: 4_095,
+      default: 1_024,
+      description: 'Wasm memory that one instance may use, in MiB. Data takes about 20 times the size of its JSON.',
+    },
+    redirects: { type: 'boolean', default: false, description: 'Whether a denial may carry a status of 300 to 399.' },
+  },
+} as const;
+
+/** What the schema cannot say. */
+export function checkPolicyConfig(
+  config: Omit<PolicyConfig, 'engine'> & { readonly engine: string },
+): readonly { readonly path: string; readonly message: string }[] {
+  const faults: { path: string; message: string }[] = [];
+  if (config.engine !== 'wasm') {
+    faults.push({
+      path: 'policy.engine',
+      message: `there is no engine \`${config.engine}\` yet: set \`wasm\` or leave the key out`,
+    });
+  }
+  if (!Object.hasOwn(config.decisions, 'default')) {
+    faults.push({
+      path: 'policy.decisions',
+      message: 'a decision named `default` is missing: requests that name none need it',
+    });
+  }
+  return faults;
+}

@@ -1,0 +1,215 @@
+import { RequestFault } from '../decision/errors.ts';
+import type { PolicyInput } from '../decision/input.ts';
+import { isObject } from '../decision/json.ts';
+import type { Clock, Evaluation, Instant } from '../decision/ports.ts';
+import { BUILTINS } from './builtins/all.ts';
+import type { PolicyConfig } from './config.ts';
+import { createHost, type Host } from './host.ts';
+import { createInputWriter, type WriteInput } from './input-text.ts';
+import { createInstancePool, type InstancePool } from './instance-pool.ts';
+import { EvaluationFault, toError, type WasmInstance } from './opa-wasm.ts';
+import { type PolicyPlan, parsePlan } from './plan-reader.ts';
+import {
+  type CompiledPolicy,
+  FORBIDDEN_BUILTINS,
+  type LoadedPolicy,
+  type PolicyEngine,
+  PolicyLoadError,
+} from './policy-engine.ts';
+import { projectedPaths, projectInput } from './projection.ts';
+import { parseResultText } from './result-text.ts';
+
+export interface WasmEngineParts {
+  readonly config: Pick<PolicyConfig, 'budget_ms' | 'memory_max_mb' | 'decisions'>;
+  readonly clock: Clock;
+  /** Cryptographic randomness, for `rand.intn` and `uuid.rfc4122`. */
+  readonly randomBytes: (count: number) => Uint8Array;
+  /** Gives the event loop a turn before the next slice of background work. */
+  readonly pause: () => Promise<void>;
+  /** Hears why a spare instance could not be made: for the operational log. */
+  readonly onSpareFailure: (error: Error) => void;
+}
+
+/**
+ * Evaluates policies as OPA compiles them to Wasm. Evaluations are synchronous and cannot be interrupted: one that runs
+ * past `budget_ms` is counted and flagged `overBudget`, and it is for the caller to deny it. A policy whose `limits`
+ * make a host builtin fail has no answer (strict errors); a builtin that Wasm has natively fails silently there.
+ */
+export function createWasmEngine({ config, clock, randomBytes, pause, onSpareFailure }: WasmEngineParts): PolicyEngine {
+  const needed = Object.values(config.decisions).flatMap(({ decision, limits }) =>
+    limits === undefined ? [decision] : [decision, limits],
+  );
+  const strict = new Set(
+    Object.values(config.decisions).flatMap(({ limits }) => (limits === undefined ? [] : [limits])),
+  );
+
+  return {
+    load: async (policy) => {
+      const plan = parsePlan(policy.plan);
+      checkBuiltins(plan.builtins);
+      checkData(policy.data);
+      const host = createHost({ builtins: BUILTINS, randomBytes });
+      const module = await compile(policy);
+      const pool = createInstancePool({
+        module,
+        data: policy.data,
+        maximumBytes: config.memory_max_mb * 1_048_576,
+        callBuiltin: host.call,
+        pause,
+        onBuildFailure: onSpareFailure,
+      });
+      try {
+        checkAgreement(plan, pool.first, needed);
+      } catch (error) {
+        pool.close();
+        throw error;
+      }
+      return toLoadedPolicy({ plan, pool, host, clock, strict, budgetMs: config.budget_ms });
+    },
+  };
+}
+
+interface LoadedParts {
+  readonly plan: PolicyPlan;
+  readonly pool: InstancePool;
+  readonly host: Host;
+  readonly clock: Clock;
+  readonly strict: ReadonlySet<string>;
+  readonly budgetMs: number;
+}
+
+function toLoadedPolicy({ plan, pool, host, clock, strict, budgetMs }: LoadedParts): LoadedPolicy {
+  const constants = new Set(plan.strings);
+  const entrypoints = new Map<string, { readonly id: number; readonly write: WriteInput; readonly strict: boolean }>();
+  const paths = new Map<string, readonly string[]>();
+  for (const [name, projection] of projectInput(plan)) {
+    const id = pool.first.entrypoints.get(name);
+    if (id === undefined) throw new PolicyLoadError('plan_wasm_disagree', `the module has no entrypoint \`${name}\``);
+    entrypoints.set(name, { id, write: createInputWriter(projection), strict: strict.has(name) });
+    paths.set(name, projectedPaths(projection));
+  }
+  let overruns = 0;
+
+  function evaluate(name: string, input: PolicyInput, at: Instant): Evaluation {
+    const entrypoint = entrypoints.get(name);
+    if (entrypoint === undefined) throw new RequestFault('policy_error', `the policy has no entrypoint \`${name}\``);
+    const startMs = clock.now().monotonicMs;
+    const text = writeInput(entrypoint.write, input);
+    const value = evaluateText(entrypoint, text, at);
+    const overBudget = clock.now().monotonicMs - startMs > budgetMs;
+    if (overBudget) overruns++;
+    return { value, overBudget };
+  }
+
+  function evaluateText(
+    entrypoint: { readonly id: number; readonly strict: boolean },
+    text: string,
+    at: Instant,
+  ): unknown {
+    const instance = pool.take();
+    if (instance === undefined) throw new RequestFault('policy_error', 'no instance of the policy is ready');
+    host.begin(at, entrypoint.strict);
+    let result: string;
+    try {
+      result = instance.evaluate(entrypoint.id, text);
+    } catch (thrown) {
+      const cause = toError(thrown);
+      if (!(cause instanceof EvaluationFault)) pool.discard(instance);
+      throw new RequestFault('policy_error', messageOf(cause), { cause });
+    }
+    pool.watch(instance);
+    return parseResultText(result);
+  }
+
+  return {
+    entrypoints: plan.entrypoints,
+    evaluate,
+    inputPaths: (name) => paths.get(name) ?? [],
+    isPolicyConstant: (text) => constants.has(text),
+    budgetOverruns: () => overruns,
+    close: () => pool.close(),
+  };
+}
+
+/** A member of `input` may be a fault of its own (`malformed_request`); that one is passed on. */
+function writeInput(write: WriteInput, input: PolicyInput): string {
+  try {
+    return write(input);
+  } catch (thrown) {
+    if (thrown instanceof RequestFault) throw thrown;
+    const cause = toError(thrown);
+    throw new RequestFault('policy_error', `\`input\` cannot be written: ${cause.message}`, { cause });
+  }
+}
+
+function messageOf(error: Error): string {
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
+}
+
+async function compile({ wasm }: CompiledPolicy): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(Uint8Array.from(wasm));
+  } catch (cause) {
+    throw new PolicyLoadError('invalid_wasm', '`policy.wasm` is no WebAssembly module', { cause });
+  }
+}
+
+function checkBuiltins(names: readonly string[]): void {
+  for (const name of names) {
+    if (FORBIDDEN_BUILTINS.has(name)) {
+      throw new PolicyLoadError(
+        'forbidden_builtin',
+        `the policy calls \`${name}\`, which no policy may: remove the call`,
+      );
+    }
+  }
+}
+
+/** The module must answer for the same names as the plan that projection was made from. */
+function checkAgreement(plan: PolicyPlan, instance: WasmInstance, needed: readonly string[]): void {
+  checkBuiltins(instance.hostBuiltins);
+  for (const name of instance.hostBuiltins) {
+    if (!BUILTINS.has(name)) {
+      throw new PolicyLoadError(
+        'unknown_builtin',
+        `the policy calls \`${name}\`, which is not supported: remove the call`,
+      );
+    }
+    if (!plan.builtins.includes(name)) {
+      throw new PolicyLoadError(
+        'plan_wasm_disagree',
+        `\`policy.wasm\` calls \`${name}\`, \`plan.json\` does not: build both anew`,
+      );
+    }
+  }
+  const inPlan = [...plan.entrypoints].sort();
+  const inModule = [...instance.entrypoints.keys()].sort();
+  if (inPlan.join('\n') !== inModule.join('\n')) {
+    throw new PolicyLoadError(
+      'plan_wasm_disagree',
+      `\`plan.json\` has the entrypoints ${quoted(inPlan)}, \`policy.wasm\` has ${quoted(inModule)}: build both anew`,
+    );
+  }
+  for (const name of needed) {
+    if (!plan.plans.has(name)) {
+      throw new PolicyLoadError(
+        'missing_entrypoint',
+        `the policy has no entrypoint \`${name}\`, only ${quoted(inPlan)}`,
+      );
+    }
+  }
+}
+
+function quoted(names: readonly string[]): string {
+  return names.length === 0 ? 'none' : names.map((name) => `\`${name}\``).join(', ');
+}
+
+function checkData(data: Uint8Array): void {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(data));
+  } catch (cause) {
+    throw new PolicyLoadError('invalid_data', '`data.json` is not JSON', { cause });
+  }
+  if (!isObject(value)) throw new PolicyLoadError('invalid_data', '`data.json` is not an object');
+}

@@ -1,0 +1,98 @@
+import { type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
+import type { UnreadableRequest } from '../../decision/access-request.ts';
+import { deny } from '../../decision/decision.ts';
+import type { CoreCode } from '../../decision/errors.ts';
+import type { Authorize, Outcome } from '../../decision/ports.ts';
+import type { Caller } from '../../listener/caller.ts';
+import type { InFlight } from '../../listener/in-flight.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import type { GrpcError } from './deny-instead-of-error.ts';
+import { denyInternal, toCheckResponse } from './from-decision.ts';
+import { rawMethod } from './raw-method.ts';
+import { DOOR, toAccessRequest } from './to-access-request.ts';
+
+export const AUTHORIZATION_SERVICE = 'envoy.service.auth.v3.Authorization';
+export const CHECK_METHOD = rawMethod(`/${AUTHORIZATION_SERVICE}/Check`, { responseStream: false });
+
+export interface CheckServicePorts {
+  readonly authorize: Authorize;
+  readonly inFlight: InFlight;
+  readonly logger: Pick<Logger, 'limited'>;
+}
+
+/** `Authorization/Check`: every call is answered with a CheckResponse, never with an error. */
+export interface CheckService {
+  /** The calls of one kind of caller. */
+  callsOf(caller: Caller): (call: ServerUnaryCall<Buffer, Buffer>, answer: sendUnaryData<Buffer>) => void;
+  /** The denial in place of a gRPC status. */
+  denyStatus(error: GrpcError): Promise<Buffer>;
+}
+
+export function createCheckService({ authorize, inFlight, logger }: CheckServicePorts): CheckService {
+  async function answerBytes(ask: () => Promise<Outcome>): Promise<Buffer> {
+    try {
+      const { decision, decisionId } = await ask();
+      return toCheckResponse(decision, decisionId);
+    } catch (error) {
+      logger.limited('check_failed', 'error', { err: error, door: DOOR }, 'a check failed outside the core');
+      return denyInternal(NO_DECISION_ID);
+    }
+  }
+
+  const refuse = (code: CoreCode, cause: string): Promise<Buffer> =>
+    answerBytes(() => authorize(unreadable(code, cause)));
+
+  return {
+    callsOf(caller) {
+      if (caller === 'refused') {
+        return (_call, answer) => {
+          void refuse('invalid_credential', 'the certificate of the caller is not among `allowed_callers`').then(
+            (bytes) => answer(null, bytes),
+          );
+        };
+      }
+      const believed = caller === 'believed';
+      return (call, answer) => {
+        if (!inFlight.tryEnter()) {
+          void refuse('overloaded', 'more checks under way than `max_in_flight`').then((bytes) => answer(null, bytes));
+          return;
+        }
+        void answerBytes(() => authorize(toAccessRequest(call.request, { believed, ...deadlineOf(call) }))).then(
+          (bytes) => {
+            inFlight.leave();
+            answer(null, bytes);
+          },
+        );
+      };
+    },
+    denyStatus(error) {
+      const cause = `the call cannot be read: ${error.details ?? 'no details'}`;
+      switch (error.code) {
+        case status.DEADLINE_EXCEEDED:
+          // The core was asked already, and records its own outcome: this is only the answer that is still in time.
+          logger.limited('deadline', 'warn', { door: DOOR }, 'a check was not decided before its deadline');
+          return Promise.resolve(toCheckResponse(deny('deadline'), NO_DECISION_ID));
+        case status.RESOURCE_EXHAUSTED:
+          return refuse('payload_too_large', 'the message is longer than `max_message_bytes`');
+        default:
+          return refuse('malformed_request', cause);
+      }
+    },
+  };
+}
+
+/** For an answer that no decision event speaks of. */
+const NO_DECISION_ID = '';
+
+/** The share of the caller's time after which it is answered. */
+const DEADLINE_SHARE = 0.8;
+
+/** grpc-js keeps the deadline as a reading of the system clock, or Infinity. */
+function deadlineOf(call: ServerUnaryCall<Buffer, Buffer>): { deadlineMs?: number } {
+  const remainingMs = Number(call.getDeadline()) - Date.now();
+  return Number.isFinite(remainingMs) ? { deadlineMs: Math.max(0, remainingMs * DEADLINE_SHARE) } : {};
+}
+
+function unreadable(code: CoreCode, cause: string): UnreadableRequest {
+  return { door: DOOR, unreadable: { code, cause } };
+}

@@ -1,0 +1,52 @@
+import { type ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
+
+/** What grpc-js was about to answer. */
+export interface GrpcError {
+  readonly code?: status | null | undefined;
+  readonly details?: string | null | undefined;
+}
+
+export interface DenyInsteadOfErrorPorts {
+  /** The method whose calls are never answered with an error. */
+  readonly path: string;
+  /** Makes the denial that is sent instead. Must not reject. */
+  readonly deny: (error: GrpcError) => Promise<Buffer>;
+}
+
+/**
+ * Answers a denial wherever grpc-js would answer a status that is not OK: a message over its limit or in an unknown
+ * compression, a bad `grpc-timeout`, a call without a message, a deadline. To Envoy a gRPC status that is not OK is an
+ * error, and under `failure_mode_allow` an error passes. It replaces two methods of the call itself, because grpc-js
+ * reports its own faults below every interceptor; a test holds each of these cases.
+ */
+export function denyInsteadOfError({ path, deny }: DenyInsteadOfErrorPorts): ServerInterceptor {
+  return (method, call) => {
+    // grpc-js takes any call of this interface here; only its type asks for the class that wraps one.
+    const same = call as ServerInterceptingCall;
+    if (method.path !== path) return same;
+    const sendMessage = call.sendMessage.bind(call);
+    const sendStatus = call.sendStatus.bind(call);
+    let answer: 'none' | 'coming' | 'sent' = 'none';
+    call.sendMessage = (message, callback) => {
+      // INVARIANT: one message a call; after a denial was promised nothing else is sent.
+      if (answer !== 'none') return;
+      answer = 'sent';
+      sendMessage(message, callback);
+    };
+    call.sendStatus = (given) => {
+      if (answer === 'coming') return;
+      if (answer === 'sent') {
+        sendStatus(OK);
+        return;
+      }
+      answer = 'coming';
+      void deny(given).then((bytes) => {
+        answer = 'sent';
+        sendMessage(bytes, () => sendStatus(OK));
+      });
+    };
+    return same;
+  };
+}
+
+const OK = { code: status.OK, details: 'OK', metadata: null };

@@ -1,0 +1,190 @@
+import {
+  type AccessRequest,
+  type DoorCapabilities,
+  REPEATED,
+  type RequestHeaders,
+  singleHeader,
+  type UnreadableRequest,
+} from '../../decision/access-request.ts';
+import type { JsonValue } from '../../decision/json.ts';
+import { toAttributes } from './attributes.ts';
+import {
+  Address,
+  AttributeContext,
+  CheckRequest,
+  HeaderMap,
+  HeaderValue,
+  HttpRequest,
+  Peer,
+  Request,
+  SocketAddress,
+} from './check-request.ts';
+import { fromHeaderMap, fromHeaders } from './wire-headers.ts';
+import { clearField, textOf, valueOf, type WireMessage } from './wire-message.ts';
+import { readMessage, WireFault } from './wire-reader.ts';
+
+export const DOOR = 'ext_authz_grpc';
+
+/** What the connection and the call tell beside the message. */
+export interface CheckContext {
+  /** Whether what the caller says of identities and settings may be believed. */
+  readonly believed: boolean;
+  /** When the answer is due, in milliseconds from now; absent when the caller named no deadline. */
+  readonly deadlineMs?: number;
+}
+
+/** Reads the bytes of an `envoy.service.auth.v3.CheckRequest`; what cannot be read is `malformed_request`. */
+export function toAccessRequest(bytes: Uint8Array, context: CheckContext): AccessRequest | UnreadableRequest {
+  try {
+    return fromAttributes(readAttributes(bytes), context);
+  } catch (error) {
+    if (!(error instanceof WireFault)) throw error;
+    return { door: DOOR, unreadable: { code: 'malformed_request', cause: error.message } };
+  }
+}
+
+/** The `attributes` of a CheckRequest as they were sent. Throws a {@link WireFault}, also when there are none. */
+export function readAttributes(bytes: Uint8Array): WireMessage {
+  const attributes = valueOf(readMessage(bytes, CheckRequest.table), CheckRequest.fields.attributes);
+  if (attributes === undefined) throw new WireFault('`CheckRequest.attributes` is missing');
+  return attributes;
+}
+
+const CAPABILITIES: DoorCapabilities = { queryChanges: true, upstreamHeaders: 'all' };
+
+function fromAttributes(attributes: WireMessage, context: CheckContext): AccessRequest {
+  const { source, request, contextExtensions } = AttributeContext.fields;
+  const http = valueOf(valueOf(attributes, request), Request.fields.http);
+  if (http === undefined) throw new WireFault('`AttributeContext.request.http` is missing');
+  if (!context.believed) forgetClaims(attributes, http);
+
+  const { method, path, host, scheme, protocol, id } = HttpRequest.fields;
+  const { headers, headersAreRaw } = readHeaders(http);
+  const access: Mutable<AccessRequest> = {
+    door: DOOR,
+    method: textOf(http, method),
+    target: textOf(http, path),
+    host: textOf(http, host),
+    headers,
+    body: { bytes: bodyBytes(http), complete: bodyComplete(headers) },
+    contextExtensions: valueOf(attributes, contextExtensions) ?? NO_EXTENSIONS,
+    attributes: once(() => toAttributes(attributes)),
+    headersAreRaw,
+    capabilities: CAPABILITIES,
+  };
+  setText(access, 'scheme', textOf(http, scheme));
+  setText(access, 'protocol', textOf(http, protocol));
+  setText(access, 'requestId', onlyValue(headers, 'x-request-id') || textOf(http, id));
+  setText(access, 'traceparent', onlyValue(headers, 'traceparent'));
+  const declared = declaredLength(headers);
+  if (declared !== undefined) access.declaredLength = declared;
+  const peer = valueOf(attributes, source);
+  if (peer !== undefined) {
+    setText(access, 'sourceAddress', socketAddress(peer));
+    setText(access, 'sourcePrincipal', textOf(peer, Peer.fields.principal));
+    setText(access, 'sourceCertificate', textOf(peer, Peer.fields.certificate));
+  }
+  if (context.deadlineMs !== undefined) access.deadlineMs = context.deadlineMs;
+  return access;
+}
+
+type Mutable<T> = { -readonly [key in keyof T]: T[key] };
+
+type OptionalText =
+  | 'scheme'
+  | 'protocol'
+  | 'requestId'
+  | 'traceparent'
+  | `source${'Address' | 'Principal' | 'Certificate'}`;
+
+/** Protobuf sends no empty text: an empty one is an absent one. */
+function setText(access: Mutable<AccessRequest>, member: OptionalText, text: string): void {
+  if (text !== '') access[member] = text;
+}
+
+const NO_EXTENSIONS: ReadonlyMap<string, string> = new Map();
+const NO_BYTES = new Uint8Array();
+const XFCC = 'x-forwarded-client-cert';
+const PARTIAL_BODY = 'x-envoy-auth-partial-body';
+const PLAIN_INTEGER = /^[0-9]{1,15}$/;
+
+/**
+ * Drops what only a believed caller may say. INVARIANT: it is dropped from the message itself, before anything is
+ * taken out of it, so that the neutral request and `attributes` cannot differ.
+ */
+function forgetClaims(attributes: WireMessage, http: WireMessage): void {
+  const { source, destination, contextExtensions, metadataContext, routeMetadataContext, tlsSession } =
+    AttributeContext.fields;
+  clearField(attributes, contextExtensions);
+  clearField(attributes, metadataContext);
+  clearField(attributes, routeMetadataContext);
+  clearField(attributes, tlsSession);
+  for (const side of [source, destination]) {
+    const peer = valueOf(attributes, side);
+    clearField(peer, Peer.fields.principal);
+    clearField(peer, Peer.fields.certificate);
+  }
+  const headers = valueOf(http, HttpRequest.fields.headers);
+  for (const name of headers?.keys() ?? []) if (name.toLowerCase() === XFCC) headers?.delete(name);
+  const headerMap = valueOf(http, HttpRequest.fields.headerMap);
+  const sent = valueOf(headerMap, HeaderMap.fields.headers);
+  if (headerMap === undefined || sent === undefined) return;
+  const kept = sent.filter((header) => textOf(header, HeaderValue.fields.key).toLowerCase() !== XFCC);
+  headerMap.values[HeaderMap.fields.headers.slot] = kept.length === 0 ? undefined : kept;
+}
+
+function readHeaders(http: WireMessage): { headers: RequestHeaders; headersAreRaw: boolean } {
+  const headers = valueOf(http, HttpRequest.fields.headers);
+  const headerMap = valueOf(http, HttpRequest.fields.headerMap);
+  if (headerMap === undefined) return { headers: fromHeaders(headers ?? NO_EXTENSIONS), headersAreRaw: false };
+  // Envoy fills one or the other; with both it would be open which of them the upstream gets.
+  if (headers !== undefined) throw new WireFault('`HttpRequest` has both `headers` and `header_map`');
+  return { headers: fromHeaderMap(headerMap), headersAreRaw: true };
+}
+
+/** `body` wins over `raw_body`, as in opa-envoy-plugin; Envoy sends one of them. */
+function bodyBytes(http: WireMessage): Uint8Array {
+  const body = valueOf(http, HttpRequest.fields.body);
+  if (body !== undefined && body.length > 0) return body;
+  return valueOf(http, HttpRequest.fields.rawBody) ?? NO_BYTES;
+}
+
+/** Envoy says so in a header of its own, of which it strips a client's copy. */
+function bodyComplete(headers: RequestHeaders): boolean | undefined {
+  const partial = singleHeader(headers, PARTIAL_BODY);
+  switch (partial) {
+    case undefined:
+      return undefined;
+    case 'false':
+      return true;
+    case 'true':
+      return false;
+    default:
+      throw new WireFault(`\`${PARTIAL_BODY}\` is neither \`true\` nor \`false\``);
+  }
+}
+
+function declaredLength(headers: RequestHeaders): number | 'malformed' | undefined {
+  const value = singleHeader(headers, 'content-length');
+  if (value === undefined) return undefined;
+  return value !== REPEATED && PLAIN_INTEGER.test(value) ? Number(value) : 'malformed';
+}
+
+function onlyValue(headers: RequestHeaders, name: string): string {
+  const value = singleHeader(headers, name);
+  return value === undefined || value === REPEATED ? '' : value;
+}
+
+function socketAddress(peer: WireMessage): string {
+  const address = valueOf(peer, Peer.fields.address);
+  return textOf(valueOf(address, Address.fields.socketAddress), SocketAddress.fields.address);
+}
+
+/** Builds a value at its first reading and keeps it. */
+function once(build: () => JsonValue): () => JsonValue {
+  let built: JsonValue | undefined;
+  return () => {
+    built ??= build();
+    return built;
+  };
+}

@@ -1,0 +1,321 @@
+import { isUtf8 } from 'node:buffer';
+import { type MessageTable, type Placed, WIRE, type WireMessage, type WireValue } from './wire-message.ts';
+
+/** Bytes that are no message of the wanted type. The text names the message and the field, never the content. */
+export class WireFault extends Error {
+  override readonly name = 'WireFault';
+}
+
+/**
+ * Reads one protobuf message, strictly: truncation, a wrong wire type, a `string` that is no UTF-8, field number 0
+ * and nesting beyond 100 are faults. Unknown fields are skipped. The last scalar wins, single messages merge, the
+ * last entry of a map key wins, presence is kept (protobuf.dev/programming-guides/encoding). Throws a
+ * {@link WireFault}. Byte fields are views into `source`.
+ */
+export function readMessage(source: Uint8Array, table: MessageTable): WireMessage {
+  const reader = new WireReader(source);
+  return reader.message(table, reader.buffer.length, MAX_DEPTH, undefined);
+}
+
+const MAX_DEPTH = 100;
+
+class WireReader {
+  readonly buffer: Buffer;
+  private at = 0;
+  private readonly view: DataView;
+
+  constructor(source: Uint8Array) {
+    const { buffer, byteOffset, byteLength } = source;
+    this.buffer = Buffer.isBuffer(source) ? source : Buffer.from(buffer, byteOffset, byteLength);
+    this.view = new DataView(buffer, byteOffset, byteLength);
+  }
+
+  /** Reads up to `end`; into `merged` when the message was sent before. */
+  message(table: MessageTable, end: number, depth: number, merged: WireMessage | undefined): WireMessage {
+    if (depth === 0) throw new WireFault(`\`${table.name}\` is nested too deep`);
+    const message = merged ?? { table, values: emptySlots(table.size) };
+    const { values } = message;
+    while (this.at < end) {
+      const tag = this.tag(end, table);
+      const field = table.byNumber[tag >>> 3];
+      if (field === undefined) {
+        this.skip(tag, end, depth, table);
+        continue;
+      }
+      if ((tag & 7) !== field.wireType) throw fault(table, field, 'has the wrong wire type');
+      values[field.slot] = this.value(table, field, values[field.slot], end, depth);
+      if (field.inOneof) for (const rival of field.rivals) values[rival] = undefined;
+    }
+    return message;
+  }
+
+  private value(
+    table: MessageTable,
+    field: Placed,
+    before: WireValue | undefined,
+    end: number,
+    depth: number,
+  ): WireValue {
+    switch (field.kind) {
+      case 'text':
+        return this.text(this.length(end, table, field), table, field);
+      case 'utf8': {
+        const sent = this.bytes(this.length(end, table, field));
+        if (!isUtf8(sent)) throw fault(table, field, 'is not valid UTF-8');
+        return sent;
+      }
+      case 'bytes':
+        return this.bytes(this.length(end, table, field));
+      case 'int64':
+        return this.int64(end, table, field);
+      case 'int32':
+        return toInt32(this.int64(end, table, field));
+      case 'uint32':
+        return toInt32(this.int64(end, table, field)) >>> 0;
+      case 'bool':
+        return this.int64(end, table, field) !== 0;
+      case 'double':
+        return this.double(end, table, field);
+      case 'message': {
+        const until = this.length(end, table, field);
+        return this.message(childOf(field), until, depth - 1, isMessage(before) ? before : undefined);
+      }
+      case 'messages': {
+        const until = this.length(end, table, field);
+        const one = this.message(childOf(field), until, depth - 1, undefined);
+        if (!isList(before)) return [one];
+        before.push(one);
+        return before;
+      }
+      case 'textMap':
+      case 'messageMap': {
+        const until = this.length(end, table, field);
+        return this.entry(table, field, before, until, depth - 1);
+      }
+    }
+  }
+
+  /** A map entry is a message of key 1 and value 2, either of which may be missing. */
+  private entry(
+    table: MessageTable,
+    field: Placed,
+    before: WireValue | undefined,
+    end: number,
+    depth: number,
+  ): WireValue {
+    // A map field's slot holds nothing but its own kind of map; see `valueOf`.
+    const map = (before ?? new Map()) as Map<string, string | WireMessage>;
+    const child = field.kind === 'messageMap' ? childOf(field) : undefined;
+    let key = '';
+    let value: string | WireMessage | undefined;
+    while (this.at < end) {
+      const tag = this.tag(end, table);
+      const number = tag >>> 3;
+      if (number > 2) {
+        this.skip(tag, end, depth, table);
+        continue;
+      }
+      if ((tag & 7) !== WIRE.bytes) throw fault(table, field, 'has the wrong wire type in a map entry');
+      const until = this.length(end, table, field);
+      if (number === 1) key = this.text(until, table, field);
+      else if (child === undefined) value = this.text(until, table, field);
+      else value = this.message(child, until, depth, typeof value === 'object' ? value : undefined);
+    }
+    map.set(key, value ?? (child === undefined ? '' : this.message(child, this.at, depth, undefined)));
+    // `map` is of the field's own kind, as above.
+    return map as Map<string, string>;
+  }
+
+  /** A field number and its wire type. */
+  private tag(end: number, table: MessageTable): number {
+    const first = this.buffer[this.at];
+    if (first !== undefined && first < 0x80 && first > 7) {
+      this.at += 1;
+      return first;
+    }
+    const tag = this.uint32(end, `a field of \`${table.name}\``);
+    if (tag >>> 3 === 0) throw new WireFault(`\`${table.name}\` has a field number 0`);
+    return tag;
+  }
+
+  /** Where the length-delimited value ends that starts here. */
+  private length(end: number, table: MessageTable, field: Placed): number {
+    const first = this.buffer[this.at];
+    let length: number;
+    if (this.at < end && first !== undefined && first < 0x80) {
+      this.at += 1;
+      length = first;
+    } else {
+      length = this.uint32(end, `\`${table.name}.${field.name}\``);
+    }
+    const until = this.at + length;
+    if (until > end) throw fault(table, field, 'is truncated');
+    return until;
+  }
+
+  /** A varint that has to fit 32 bits: a tag or a length. */
+  private uint32(end: number, what: string): number {
+    let result = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      if (this.at >= end) throw new WireFault(`${what} is truncated`);
+      const byte = this.buffer[this.at++] ?? 0;
+      if (shift === 28 && byte > 0x0f) break;
+      result += (byte & 0x7f) * 2 ** shift;
+      if (byte < 0x80) return result;
+    }
+    throw new WireFault(`${what} has a tag or length beyond 32 bits`);
+  }
+
+  /** A varint of 64 bits, signed; a bigint where a number would not be exact. */
+  private int64(end: number, table: MessageTable, field: Placed): number | bigint {
+    let low = 0;
+    let high = 0;
+    for (let shift = 0; shift < 70; shift += 7) {
+      if (this.at >= end) throw fault(table, field, 'is truncated');
+      const byte = this.buffer[this.at++] ?? 0;
+      if (shift === 63 && byte > 1) break;
+      const bits = byte & 0x7f;
+      // 49 bits fit a double exactly; the 15 above them are kept apart.
+      if (shift < 49) low += bits * 2 ** shift;
+      else high += bits * 2 ** (shift - 49);
+      if (byte < 0x80) {
+        if (high < 16) return high * 2 ** 49 + low;
+        const exact = BigInt.asIntN(64, (BigInt(high) << 49n) | BigInt(low));
+        const number = Number(exact);
+        return Number.isSafeInteger(number) ? number : exact;
+      }
+    }
+    throw fault(table, field, 'is a number beyond 64 bits');
+  }
+
+  private double(end: number, table: MessageTable, field: Placed): number {
+    if (this.at + 8 > end) throw fault(table, field, 'is truncated');
+    const value = this.view.getFloat64(this.at, true);
+    this.at += 8;
+    return value;
+  }
+
+  private bytes(until: number): Uint8Array {
+    const view = this.buffer.subarray(this.at, until);
+    this.at = until;
+    return view;
+  }
+
+  private text(until: number, table: MessageTable, field: Placed): string {
+    const { at } = this;
+    this.at = until;
+    const ascii = until - at < SHORT ? shortAscii(this.buffer, at, until) : undefined;
+    if (ascii !== undefined) return ascii;
+    const sent = this.buffer.subarray(at, until);
+    if (!isUtf8(sent)) throw fault(table, field, 'is not valid UTF-8');
+    return sent.toString('utf8');
+  }
+
+  /** Steps over the value of an unknown field; groups are stepped over whole. */
+  private skip(tag: number, end: number, depth: number, table: MessageTable): void {
+    switch (tag & 7) {
+      case WIRE.varint:
+        this.skipVarint(end, table);
+        return;
+      case WIRE.fixed64:
+        this.step(8, end, table);
+        return;
+      case WIRE.bytes:
+        this.step(this.uint32(end, `an unknown field of \`${table.name}\``), end, table);
+        return;
+      case WIRE.startGroup:
+        this.skipGroup(tag >>> 3, end, depth - 1, table);
+        return;
+      case WIRE.fixed32:
+        this.step(4, end, table);
+        return;
+      default:
+        throw new WireFault(`\`${table.name}\` has a stray end of group or an unknown wire type`);
+    }
+  }
+
+  private skipGroup(number: number, end: number, depth: number, table: MessageTable): void {
+    if (depth === 0) throw new WireFault(`\`${table.name}\` has groups nested too deep`);
+    while (this.at < end) {
+      const tag = this.tag(end, table);
+      if ((tag & 7) !== WIRE.endGroup) {
+        this.skip(tag, end, depth, table);
+        continue;
+      }
+      if (tag >>> 3 !== number) throw new WireFault(`\`${table.name}\` has a group that ends as another`);
+      return;
+    }
+    throw new WireFault(`\`${table.name}\` has a group without an end`);
+  }
+
+  private skipVarint(end: number, table: MessageTable): void {
+    for (let count = 0; count < 10; count++) {
+      if (this.at >= end) throw new WireFault(`an unknown field of \`${table.name}\` is truncated`);
+      if ((this.buffer[this.at++] ?? 0) < 0x80) return;
+    }
+    throw new WireFault(`an unknown field of \`${table.name}\` is a number beyond 64 bits`);
+  }
+
+  private step(length: number, end: number, table: MessageTable): void {
+    if (this.at + length > end) throw new WireFault(`an unknown field of \`${table.name}\` is truncated`);
+    this.at += length;
+  }
+}
+
+/** Below this many bytes, building a text here beats calling out of JavaScript (measured: 48 texts of 1.3 kB, 2.4 µs). */
+const SHORT = 64;
+
+/**
+ * The text of a short run of ASCII bytes, `undefined` when there is another byte among them. Eight at a time, because
+ * each step makes a string; `?? 0` only tells the type checker that the index is in range.
+ */
+function shortAscii(buffer: Uint8Array, from: number, until: number): string | undefined {
+  let text = '';
+  let at = from;
+  for (; at + 8 <= until; at += 8) {
+    const a = buffer[at] ?? 0;
+    const b = buffer[at + 1] ?? 0;
+    const c = buffer[at + 2] ?? 0;
+    const d = buffer[at + 3] ?? 0;
+    const e = buffer[at + 4] ?? 0;
+    const f = buffer[at + 5] ?? 0;
+    const g = buffer[at + 6] ?? 0;
+    const h = buffer[at + 7] ?? 0;
+    if ((a | b | c | d | e | f | g | h) >= 0x80) return undefined;
+    text += String.fromCharCode(a, b, c, d, e, f, g, h);
+  }
+  for (; at < until; at++) {
+    const a = buffer[at] ?? 0;
+    if (a >= 0x80) return undefined;
+    text += String.fromCharCode(a);
+  }
+  return text;
+}
+
+/** Keeps the low 32 bits, as protobuf does with a longer number in an `int32` or `enum` field. */
+function toInt32(value: number | bigint): number {
+  return typeof value === 'number' ? value | 0 : Number(BigInt.asIntN(32, value));
+}
+
+function emptySlots(size: number): (WireValue | undefined)[] {
+  const slots: (WireValue | undefined)[] = [];
+  for (let slot = 0; slot < size; slot++) slots.push(undefined);
+  return slots;
+}
+
+function childOf(field: Placed): MessageTable {
+  if (field.child === undefined) throw new TypeError(`the field \`${field.name}\` has no table of its own`);
+  return field.child();
+}
+
+function isMessage(value: WireValue | undefined): value is WireMessage {
+  return typeof value === 'object' && 'values' in value && 'table' in value;
+}
+
+function isList(value: WireValue | undefined): value is WireMessage[] {
+  return Array.isArray(value);
+}
+
+function fault(table: MessageTable, field: Placed, what: string): WireFault {
+  return new WireFault(`\`${table.name}.${field.name}\` ${what}`);
+}

@@ -1,0 +1,90 @@
+import { WIRE } from './wire-message.ts';
+
+/**
+ * Writes one protobuf message from its end to its start, so that the length of a nested message is known when it is
+ * needed: fields are written last first, and what is inside a message before its own length and tag.
+ */
+export class WireWriter {
+  private buffer = Buffer.allocUnsafe(INITIAL_BYTES);
+  private at = INITIAL_BYTES;
+
+  /** How many bytes are written so far; the end of a nested message for {@link close}. */
+  written(): number {
+    return this.buffer.length - this.at;
+  }
+
+  /** Makes a length-delimited field of everything written since `written()` answered `end`. */
+  close(field: number, end: number): void {
+    this.reserve(MAX_FIELD_HEAD);
+    this.varint(this.written() - end);
+    this.varint(field * 8 + WIRE.bytes);
+  }
+
+  text(field: number, value: string): void {
+    const end = this.written();
+    this.reserve(value.length * MAX_UTF8_BYTES);
+    if (value.length >= SHORT || !this.ascii(value)) {
+      const length = Buffer.byteLength(value);
+      this.at -= length;
+      this.buffer.write(value, this.at, length, 'utf8');
+    }
+    this.close(field, end);
+  }
+
+  /** A number from 0 to 2^32 - 1, a flag or an enum. */
+  uint32(field: number, value: number): void {
+    this.reserve(MAX_FIELD_HEAD);
+    this.varint(value);
+    this.varint(field * 8 + WIRE.varint);
+  }
+
+  double(field: number, value: number): void {
+    this.reserve(MAX_FIELD_HEAD);
+    this.at -= 8;
+    this.buffer.writeDoubleLE(value, this.at);
+    this.varint(field * 8 + WIRE.fixed64);
+  }
+
+  /** The message; the writer is used up. */
+  finish(): Buffer {
+    return this.buffer.subarray(this.at);
+  }
+
+  /** Writes a text that is short and ASCII; leaves everything as it is and answers false when it is not. */
+  private ascii(value: string): boolean {
+    const start = this.at - value.length;
+    for (let index = 0; index < value.length; index++) {
+      const code = value.charCodeAt(index);
+      if (code >= 0x80) return false;
+      this.buffer[start + index] = code;
+    }
+    this.at = start;
+    return true;
+  }
+
+  private varint(value: number): void {
+    let size = 1;
+    for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) size += 1;
+    let at = this.at - size;
+    this.at = at;
+    let rest = value;
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.buffer[at++] = (rest % 0x80) + 0x80;
+    this.buffer[at] = rest;
+  }
+
+  private reserve(bytes: number): void {
+    if (this.at >= bytes) return;
+    const written = this.written();
+    const grown = Buffer.allocUnsafe(Math.max(this.buffer.length * 2, written + bytes + INITIAL_BYTES));
+    this.buffer.copy(grown, grown.length - written, this.at);
+    this.at = grown.length - written;
+    this.buffer = grown;
+  }
+}
+
+const INITIAL_BYTES = 1024;
+const MAX_UTF8_BYTES = 3;
+/** Tag and length, or tag and value: two varints of 32 bits, or one and a double. */
+const MAX_FIELD_HEAD = 13;
+/** Below this length a loop here beats a call out of JavaScript. */
+const SHORT = 48;

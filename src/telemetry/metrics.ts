@@ -1,0 +1,173 @@
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { Authorize, Outcome } from '../decision/ports.ts';
+import { type CardinalityBounds, createDecisionCounts } from './decision-counts.ts';
+import { createBoundLabel } from './label-values.ts';
+
+/** Everything that is counted. No method throws, and none makes more series than its bound. */
+export interface Metrics {
+  readonly contentType: string;
+  /** The Prometheus text format. */
+  text(): Promise<string>;
+  decisionStarted(door: string): void;
+  decisionEnded(door: string): void;
+  countDecision(outcome: Outcome): void;
+  bundleActivated(bundle: string, revision: string, epochMs: number): void;
+  /** An activation or download that did not happen; `result` is a code. */
+  bundleRefused(bundle: string, result: string): void;
+  jwksRefreshed(issuer: string, result: 'refreshed' | 'failed'): void;
+  /** Events that a sink did not get; an event that two sinks did not get counts twice. */
+  decisionLogDropped(events: number): void;
+  decisionLogSinkFailed(sink: string): void;
+  /** Asked at each scrape. */
+  trackDecisionLogQueue(length: () => number): void;
+}
+
+export interface MetricsOptions {
+  readonly bounds?: CardinalityBounds;
+  /** Node's own metrics of heap, event loop and garbage collection; on by default. */
+  readonly processMetrics?: boolean;
+}
+
+export function createMetrics({ bounds = DEFAULT_BOUNDS, processMetrics = true }: MetricsOptions = {}): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  if (processMetrics) collectDefaultMetrics({ register: registry });
+  const decisions = createDecisionCounts(registry, bounds);
+  const bundles = createBundleMetrics(registry, createBoundLabel(bounds.valuesPerLabel));
+  const issuerLabel = createBoundLabel(bounds.valuesPerLabel);
+  let queueLength = (): number => 0;
+
+  const budgetOverruns = new Counter({
+    name: 'sallyport_policy_budget_overruns_total',
+    help: 'Evaluations that took longer than `policy.budget_ms`; they are counted, not interrupted.',
+    registers,
+  });
+  const demoDecisions = new Counter({
+    name: 'sallyport_demo_decisions_total',
+    help: 'Decisions about tokens of the demo issuer.',
+    registers,
+  });
+  const takes = { taken: 0, exceeded: 0, unavailable: 0 };
+  new Counter({
+    name: 'sallyport_quota_takes_total',
+    help: 'Attempts to take charges, by result.',
+    labelNames: ['result'] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const [result, count] of Object.entries(takes)) this.inc({ result }, count);
+    },
+  });
+  const jwksRefreshes = new Counter({
+    name: 'sallyport_jwks_refresh_total',
+    help: 'Fetches of an issuer’s key set, by result.',
+    labelNames: ['issuer', 'result'] as const,
+    registers,
+  });
+  const dropped = new Counter({
+    name: 'sallyport_decision_log_dropped_total',
+    help: 'Decision events that a sink did not get; `sequence` shows the gaps.',
+    registers,
+  });
+  const sinkFailures = new Counter({
+    name: 'sallyport_decision_log_sink_failures_total',
+    help: 'Writes that a sink refused.',
+    labelNames: ['sink'] as const,
+    registers,
+  });
+  new Gauge({
+    name: 'sallyport_decision_log_queue_length',
+    help: 'Decision events that wait for a sink.',
+    registers,
+    collect() {
+      this.set(queueLength());
+    },
+  });
+
+  return {
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+    decisionStarted: (door) => decisions.started(door),
+    decisionEnded: (door) => decisions.ended(door),
+    countDecision: (outcome) => {
+      decisions.count(outcome);
+      if (outcome.overBudget) budgetOverruns.inc();
+      if (outcome.principal?.demo === true) demoDecisions.inc();
+      if (outcome.quota !== undefined) takes[takeResult(outcome)] += 1;
+    },
+    ...bundles,
+    jwksRefreshed: (issuer, result) => jwksRefreshes.inc({ issuer: issuerLabel(issuer), result }),
+    decisionLogDropped: (events) => dropped.inc(events),
+    decisionLogSinkFailed: (sink) => sinkFailures.inc({ sink }),
+    trackDecisionLogQueue: (length) => {
+      queueLength = length;
+    },
+  };
+}
+
+/** Counts every outcome and its duration. The reply is what `authorize` answered, also when counting fails. */
+export function withMetrics(authorize: Authorize, metrics: Metrics): Authorize {
+  return async (request) => {
+    metrics.decisionStarted(request.door);
+    try {
+      const outcome = await authorize(request);
+      count(metrics, outcome);
+      return outcome;
+    } finally {
+      metrics.decisionEnded(request.door);
+    }
+  };
+}
+
+const DEFAULT_BOUNDS: CardinalityBounds = { valuesPerLabel: 200, decisionSeries: 5000 };
+
+function count(metrics: Metrics, outcome: Outcome): void {
+  try {
+    metrics.countDecision(outcome);
+  } catch {
+    // INVARIANT: a decision that was made is answered; a missing count is the smaller fault.
+  }
+}
+
+function takeResult({ quota, decision }: Outcome): 'taken' | 'exceeded' | 'unavailable' {
+  if (quota?.taken === true) return 'taken';
+  return decision.kind === 'deny' && decision.code === 'quota_unavailable' ? 'unavailable' : 'exceeded';
+}
+
+function createBundleMetrics(
+  registry: Registry,
+  bundleLabel: (bundle: string) => string,
+): Pick<Metrics, 'bundleActivated' | 'bundleRefused'> {
+  const registers = [registry];
+  const revisions = new Map<string, string>();
+  const activations = new Counter({
+    name: 'sallyport_bundle_activations_total',
+    help: 'Attempts to activate a bundle, by result.',
+    labelNames: ['bundle', 'result'] as const,
+    registers,
+  });
+  const activatedAt = new Gauge({
+    name: 'sallyport_bundle_last_activation_timestamp_seconds',
+    help: 'When the revision in force was activated.',
+    labelNames: ['bundle'] as const,
+    registers,
+  });
+  const inForce = new Gauge({
+    name: 'sallyport_bundle_info',
+    help: 'Always 1; its labels name the revision in force.',
+    labelNames: ['bundle', 'revision'] as const,
+    registers,
+  });
+  return {
+    bundleActivated: (name, revision, epochMs) => {
+      const bundle = bundleLabel(name);
+      const former = revisions.get(bundle);
+      if (former !== undefined) inForce.remove({ bundle, revision: former });
+      revisions.set(bundle, revision);
+      inForce.set({ bundle, revision }, 1);
+      activatedAt.set({ bundle }, epochMs / 1000);
+      activations.inc({ bundle, result: 'activated' });
+    },
+    bundleRefused: (name, result) => activations.inc({ bundle: bundleLabel(name), result }),
+  };
+}

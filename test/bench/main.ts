@@ -1,0 +1,116 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { cpuMicroseconds } from './cpu.ts';
+import { type LoadResult, median } from './latency.ts';
+import { prepareRows, ROW_NAMES, type Row, type RowName } from './rows.ts';
+import { type LoadGenerator, startLoadGenerator } from './servers.ts';
+
+interface Measurement {
+  readonly name: RowName;
+  readonly cpu_us: number;
+  readonly p50_ms: number;
+  readonly p99_ms: number;
+  readonly per_second: number;
+}
+
+type Round = LoadResult & { readonly cpuUs: number };
+
+/** What `ratios` holds: CPU per call of the first row over that of the second. */
+const RATIOS: Readonly<Record<string, readonly [RowName, RowName]>> = {
+  check_warm_vs_grpc_js_echo: ['check_warm_token', 'grpc_js_echo'],
+  check_warm_vs_http2_echo: ['check_warm_token', 'http2_echo'],
+  opa_server_vs_check_warm: ['opa_server', 'check_warm_token'],
+};
+
+const { values } = parseArgs({
+  options: {
+    /** Where the figures go as JSON. */
+    json: { type: 'string' },
+    rounds: { type: 'string', default: '5' },
+    /** 0.1 for a quick look. */
+    scale: { type: 'string', default: '1' },
+    /** Rows wanted, separated by commas. */
+    only: { type: 'string' },
+  },
+});
+
+const wanted = values.only?.split(',') ?? ROW_NAMES;
+const roundCount = Number(values.rounds);
+const folder = await mkdtemp(join(tmpdir(), 'sallyport-bench-'));
+const generator = startLoadGenerator();
+try {
+  const names = ROW_NAMES.filter((name) => wanted.includes(name));
+  const { rows, stop } = await prepareRows({ folder, rounds: roundCount, scale: Number(values.scale), names });
+  try {
+    const measured = await measureRows(rows, generator);
+    const ratios = toRatios(measured);
+    console.table(Object.fromEntries(measured.map(({ name, ...figures }) => [name, figures])));
+    console.table(Object.fromEntries(Object.entries(ratios).map(([name, ratio]) => [name, { ratio }])));
+    if (values.json !== undefined)
+      await writeFile(values.json, `${JSON.stringify({ rows: measured, ratios }, null, 2)}\n`);
+  } finally {
+    await stop();
+  }
+} finally {
+  generator.stop();
+  await rm(folder, { recursive: true, force: true });
+}
+
+/** Every round visits every row, so that a machine that slows down slows all of them; medians over the rounds. */
+async function measureRows(rows: readonly Row[], load: LoadGenerator): Promise<readonly Measurement[]> {
+  const rounds = new Map<RowName, Round[]>(rows.map((row) => [row.name, []]));
+  for (let round = 0; round <= roundCount; round += 1) {
+    for (const row of rows) {
+      const result = await measure(row, round, load);
+      if (round > 0) rounds.get(row.name)?.push(result);
+    }
+  }
+  return rows.map((row) => summarise(row.name, rounds.get(row.name) ?? []));
+}
+
+async function measure(row: Row, round: number, load: LoadGenerator): Promise<Round> {
+  const before = cpuMicroseconds(row.pid);
+  const result = await load.run(row.order(round)).catch((cause: unknown) => {
+    throw new Error(`row \`${row.name}\`, round ${round}`, { cause });
+  });
+  return { ...result, cpuUs: (cpuMicroseconds(row.pid) - before) / row.count };
+}
+
+function summarise(name: RowName, rounds: readonly Round[]): Measurement {
+  const middle = (pick: (round: Round) => number): number => median(rounds.map(pick));
+  return {
+    name,
+    cpu_us: rounded(
+      middle((round) => round.cpuUs),
+      1,
+    ),
+    p50_ms: rounded(
+      middle((round) => round.p50Ms),
+      3,
+    ),
+    p99_ms: rounded(
+      middle((round) => round.p99Ms),
+      3,
+    ),
+    per_second: rounded(
+      middle((round) => round.perSecond),
+      0,
+    ),
+  };
+}
+
+function toRatios(measured: readonly Measurement[]): Record<string, number> {
+  const cpu = new Map(measured.map((row) => [row.name, row.cpu_us]));
+  return Object.fromEntries(
+    Object.entries(RATIOS).flatMap(([ratio, [over, under]]) => {
+      const [a, b] = [cpu.get(over), cpu.get(under)];
+      return a === undefined || b === undefined ? [] : [[ratio, rounded(a / b, 2)] as const];
+    }),
+  );
+}
+
+function rounded(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}

@@ -1,0 +1,157 @@
+import { expect, test } from 'vitest';
+import type { CoreCode } from '../../../src/decision/errors.ts';
+import type { Outcome } from '../../../src/decision/ports.ts';
+import { createToEvent, MAX_EVENT_BYTES, toEventLine } from '../../../src/decision-log/event.ts';
+import { DEFAULT_INPUT, DEFAULT_RESULT } from '../../../src/decision-log/loggable.ts';
+import { accessRequest, inferRoute, inspected, tenantA } from '../../support/core.ts';
+import { logConfig } from '../../support/events.ts';
+import { allowOutcome, denyOutcome, withConstants } from '../../support/outcome.ts';
+import { caseCount, createRandom, type Random, seedOf } from '../../support/seed.ts';
+
+/** SECURITY.md row 23, for one event at a time: a policy that copies its whole input into every field of its result. */
+test('no canary of a hostile request and policy reaches an event, and every event is one line of JSON', () => {
+  const random = createRandom(seedOf('hostile policy'));
+  const count = caseCount(100_000);
+  const allPaths = [...DEFAULT_RESULT, 'metadata', 'upstream', 'obligations', 'whole', 'canary'];
+  const makers = [DEFAULT_RESULT, allPaths].map((result) =>
+    createToEvent({
+      config: logConfig({ input: [...DEFAULT_INPUT, 'identity', 'request', 'inference'], result }),
+      labels: { region: 'eu-1' },
+      instanceId: 'instance-1',
+      nextSpanId: () => '00000000000000aa',
+    }),
+  );
+  let leaked = 0;
+  let broken = 0;
+  for (let index = 0; index < count; index += 1) {
+    const { outcome, canaries } = hostileOutcome(random);
+    const line = toEventLine(random.pick(makers)(outcome, index));
+    const lower = line.toLowerCase();
+    if (canaries.some((canary) => lower.includes(canary))) leaked += 1;
+    if (!isOneEvent(line, index)) broken += 1;
+  }
+  expect({ leaked, broken }).toEqual({ leaked: 0, broken: 0 });
+  console.info(`hostile policy: ${count} events, 0 canaries, each one valid line (seed ${random.seed})`);
+}, 300_000);
+
+test('the check above does find a canary where nothing masks it', () => {
+  const { outcome, canaries } = hostileOutcome(createRandom(1));
+  const text = JSON.stringify(outcome.result).toLowerCase();
+  expect(canaries.every((canary) => text.includes(canary))).toBe(true);
+});
+
+function isOneEvent(line: string, sequence: number): boolean {
+  const event: { readonly sequence?: unknown } = JSON.parse(line);
+  return (
+    event.sequence === sequence && line.indexOf('\n') === line.length - 1 && Buffer.byteLength(line) <= MAX_EVENT_BYTES
+  );
+}
+
+const ALPHABET = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-';
+
+function canaryText(random: Random, length = 28): string {
+  return Array.from({ length }, () => ALPHABET[random.below(64)]).join('');
+}
+
+const CODES: readonly CoreCode[] = ['policy_denied', 'invalid_verdict', 'policy_error', 'invalid_charges', 'internal'];
+
+interface Hostile {
+  readonly outcome: Outcome;
+  /** Lower case. */
+  readonly canaries: readonly string[];
+}
+
+function hostileOutcome(random: Random): Hostile {
+  const token = `eyJ${canaryText(random)}.eyJ${canaryText(random)}.${canaryText(random, 43)}`;
+  const [key, cookie, password] = [canaryText(random), canaryText(random), canaryText(random)];
+  const secrets = [token, key, cookie, password];
+  const prompt = `prompt ${canaryText(random)} ${canaryText(random)}`;
+  const query = canaryText(random);
+  const claim = canaryText(random);
+  const body = JSON.stringify({ model: 'llama-3-8b', prompt });
+  const basic = Buffer.from(`alice:${password}`).toString('base64');
+  const request = accessRequest({
+    target: `/tenant-a/llama-3-8b/infer?q=${query}`,
+    host: random.chance(0.2) ? random.pick(secrets) : 'gateway.test',
+    method: random.chance(0.1) ? random.pick(secrets) : 'POST',
+    requestId: random.chance(0.2) ? random.pick(secrets) : 'request-1',
+    body: { bytes: Buffer.from(body), complete: true },
+    headerList: [
+      ['authorization', `Bearer ${token}`],
+      ['proxy-authorization', `Basic ${basic}`],
+      ['x-api-key', key],
+      ['cookie', `theme=dark; session=${cookie}`],
+    ],
+  });
+  const input = { headers: { authorization: token, cookie, key, password, basic }, body, query, claim };
+  const everything = JSON.stringify(input);
+  const copied = (): string => random.pick([everything, token, key, cookie, password, prompt, query, claim, basic]);
+  const place = (): string => disguised(random, random.pick(secrets));
+  const limit = { limit: 1, remaining: 0, held: 0, wait_ms: 0, reset_ms: 0, exceeded: true, shadow: false };
+  const parts: Partial<Outcome> = {
+    request,
+    result: {
+      allow: random.chance(0.3) ? copied() : random.chance(0.5),
+      allowed: random.chance(0.3) ? [copied()] : false,
+      status: random.chance(0.3) ? copied() : 403,
+      http_status: { [copied()]: copied() },
+      reasons: ['tenant mismatch', copied(), everything],
+      headers: random.chance(0.5)
+        ? { [copied()]: copied(), 'x-tier': copied() }
+        : [{ [copied()]: [copied()] }, copied()],
+      response_headers: { 'x-tier': [copied()] },
+      remove_headers: [copied(), 'x-tier'],
+      metadata: { tier: copied(), [copied()]: 'x-tier', deep: { tier: [input, copied(), { tier: everything }] } },
+      upstream: copied(),
+      obligations: [input, copied()],
+      whole: input,
+      [copied()]: copied(),
+      canary: everything,
+      body: everything,
+    },
+    principal: {
+      ...tenantA,
+      subject: random.chance(0.2) ? place() : 'alice',
+      roles: random.chance(0.2) ? [place(), 'analyst'] : ['analyst'],
+      claims: { secret: claim, nested: { claim } },
+      credentials: [{ kind: 'jwt', header: 'authorization', presented: `Bearer ${token}` }],
+    },
+    inspected: inspected({
+      path: random.chance(0.5) ? `/tenant-a/${place()}/infer` : '/tenant-a/llama-3-8b/infer',
+      route: { ...inferRoute, params: random.chance(0.3) ? { tenant: place(), [place()]: 'x' } : {} },
+      inference: { model: random.chance(0.3) ? place() : 'llama-3-8b' },
+    }),
+    quota: {
+      taken: false,
+      limits: { [copied()]: { ...limit, kind: copied(), unit: copied(), verified: true } },
+    },
+    generation: withConstants('tenant mismatch', 'x-tier', 'tier', 'deep', 'reasons', 'whole', 'headers'),
+  };
+  const outcome = random.chance(0.2)
+    ? { ...allowOutcome(), ...parts }
+    : denyOutcome(random.pick(CODES), {
+        ...parts,
+        reasons: [copied()],
+        cause: `cannot read "${copied()}"`.slice(0, random.pick([64, 4096])),
+      });
+  const canaries = [...token.split('.'), ...secrets, ...prompt.split(' '), query, claim, basic].filter(
+    (text) => text.length >= 20,
+  );
+  return { outcome, canaries: canaries.map((text) => text.toLowerCase()) };
+}
+
+/** A credential as a caller may write it to get it past a plain comparison. */
+function disguised(random: Random, secret: string): string {
+  switch (random.below(5)) {
+    case 0:
+      return secret.toUpperCase();
+    case 1:
+      return [...secret].map((letter) => `%${letter.charCodeAt(0).toString(16)}`).join('');
+    case 2:
+      return `${'x'.repeat(random.below(600))}${secret}`;
+    case 3:
+      return `${secret}${secret}`;
+    default:
+      return secret;
+  }
+}

