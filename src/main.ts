@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { BundleError } from './bundle/errors.ts';
 import { build } from './cli/build.ts';
 import { checkConfig } from './cli/check-config.ts';
 import { checkData } from './cli/check-data.ts';
-import { type Command, EXIT, type Io, UsageError } from './cli/command.ts';
+import { type Command, EXIT, type Io } from './cli/command.ts';
 import { createEval } from './cli/eval.ts';
+import { tellError } from './cli/exit-code.ts';
 import { createServe } from './cli/serve.ts';
-import { ConfigError } from './config/fault.ts';
 import { createService, openDecider } from './service.ts';
 
 const HELP = `sallyport: policy-as-code authorization for AI-inference gateways
@@ -32,6 +31,8 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
 
 /** Runs the command that the arguments name and leaves its exit code behind. Never throws. */
 export async function run(): Promise<void> {
+  // Nothing that is parsed from a request can then reach other objects through their prototype.
+  Object.freeze(Object.prototype);
   const io: Io = {
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
@@ -60,25 +61,8 @@ export async function exitCodeOf(argv: readonly string[], io: Io): Promise<numbe
   try {
     return await command(rest, io);
   } catch (error) {
-    return tell(error, name ?? '', io);
+    return tellError(error, name ?? '', io);
   }
-}
-
-function tell(error: unknown, command: string, io: Io): number {
-  if (error instanceof UsageError) {
-    io.stderr(`sallyport ${command}: ${error.message}; \`sallyport ${command} --help\` says more\n`);
-    return EXIT.usage;
-  }
-  if (error instanceof ConfigError) {
-    io.stderr(`${error.message}\n`);
-    return EXIT.badConfig;
-  }
-  if (error instanceof BundleError) {
-    io.stderr(`sallyport ${command}: ${error.message}\n`);
-    return EXIT.badBundle;
-  }
-  io.stderr(`sallyport ${command}: ${error instanceof Error ? error.message : String(error)}\n`);
-  return EXIT.failed;
 }
 
 function version(): string {

@@ -7,8 +7,9 @@ import { mergeData } from './bundle/merged-data.ts';
 import { toWatchedBundles } from './bundle/watch.ts';
 import type { Config } from './config/config.ts';
 import { createAuthorize } from './decision/authorize.ts';
-import type { Authenticate, Authorize, Clock, Generation, NamedDecision, StartTimer } from './decision/ports.ts';
-import { createDecisionLog, type DecisionLog, withDecisionLog } from './decision-log/decision-log.ts';
+import { createGenerations, type Generations } from './decision/generations.ts';
+import type { Authenticate, Authorize, NamedDecision } from './decision/ports.ts';
+import { createDecisionLog, withDecisionLog } from './decision-log/decision-log.ts';
 import { type Authenticator, createAuthenticator } from './identity/authenticator.ts';
 import { createDemoIssuer, type DemoIssuer } from './identity/demo-issuer.ts';
 import { createInspector } from './inspection/inspector.ts';
@@ -23,18 +24,12 @@ import { createNoStore } from './quota/no-store.ts';
 import { createHealth, type Health } from './telemetry/health.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 import { createMetrics, type Metrics, withMetrics } from './telemetry/metrics.ts';
+import { startSystemTimer, systemClock } from './telemetry/system-clock.ts';
 
 /** The longest a request may wait for anything, whatever its caller allows. */
 const MAX_WAIT_MS = 5_000;
 /** How long checks under way may still finish at stop. */
 const GRACE_MS = 5_000;
-
-const clock: Clock = { now: () => ({ epochMs: Date.now(), monotonicMs: performance.now() }) };
-
-const startTimer: StartTimer = (delayMs, late) => {
-  const timer = setTimeout(late, delayMs);
-  return () => clearTimeout(timer);
-};
 
 /** A running Sallyport. */
 export interface Service {
@@ -59,7 +54,7 @@ export function createService(config: Config): Service {
     metrics,
     logger,
     randomBytes,
-    startTimer,
+    startTimer: startSystemTimer,
     monotonicMs: () => performance.now(),
     stdout: process.stdout,
   });
@@ -71,7 +66,7 @@ export function createService(config: Config): Service {
     health: { ...health, bundlesReady: decider.activator.ready },
     metricsText: metrics.text,
     metricsContentType: metrics.contentType,
-    startTimer,
+    startTimer: startSystemTimer,
     onFault: (error) => logger.limited('operations', 'error', { error }, 'a request to the operations port failed'),
   });
   const addresses = new Map<string, ListenAddress>();
@@ -99,7 +94,7 @@ export function createService(config: Config): Service {
     stop: async () => {
       logger.info({ drain_delay_ms: config.operations.drain_delay_ms }, 'draining');
       health.drain();
-      await new Promise<void>((resolve) => startTimer(config.operations.drain_delay_ms, resolve));
+      await new Promise<void>((resolve) => startSystemTimer(config.operations.drain_delay_ms, resolve));
       await Promise.all([...doors.values()].map((door) => door.stop()));
       await decider.stop();
       await operations.stop();
@@ -153,22 +148,22 @@ function createDecider(
   { metrics, health, logger }: Telemetry,
   overrides: { readonly authenticate?: Authenticate } = {},
 ): Decider {
-  const generations = createGenerations(config, logger);
+  const generations = createGenerations({ startTimer: startSystemTimer, retireAfterMs: MAX_WAIT_MS * 2 });
   const decisions = namedDecisions(config);
   const bundlesReady = health.source('bundles');
   const identityReady = health.source('identity');
   const activator = createActivator({
-    bundles: toWatchedBundles(config.bundles, { startTimer }),
+    bundles: toWatchedBundles(config.bundles, { startTimer: startSystemTimer }),
     entrypoints: [...decisions.values()].flatMap(({ decision, limits }) => [
       decision,
       ...(limits === undefined ? [] : [limits]),
     ]),
     activate: async (bundles) => {
-      await generations.activate(bundles);
+      await activate(bundles, config, generations, logger);
       bundlesReady.set(true);
     },
-    clock,
-    startTimer,
+    clock: systemClock,
+    startTimer: startSystemTimer,
     random: Math.random,
     logger,
     metrics,
@@ -183,8 +178,8 @@ function createDecider(
 
   return {
     authorize: createAuthorize({
-      clock,
-      startTimer,
+      clock: systemClock,
+      startTimer: startSystemTimer,
       newDecisionId: randomUUID,
       authenticate:
         overrides.authenticate ??
@@ -205,11 +200,11 @@ function createDecider(
     activator,
     demoIssuer: () => demoIssuer,
     start: async () => {
-      if (config.insecure.demo_issuer) demoIssuer = await createDemoIssuer({ clock });
+      if (config.insecure.demo_issuer) demoIssuer = await createDemoIssuer({ clock: systemClock });
       authenticator = createAuthenticator({
         config: config.identity,
-        clock,
-        startTimer,
+        clock: systemClock,
+        startTimer: startSystemTimer,
         random: Math.random,
         fetch,
         readFile: (path, signal) => readFile(path, { signal }),
@@ -231,57 +226,20 @@ function createDecider(
   };
 }
 
-interface Generations {
-  readonly current: () => Generation | undefined;
-  readonly activate: (bundles: readonly Bundle[]) => Promise<void>;
-  readonly close: () => void;
-}
-
-/** Makes a generation of a set of bundles: the policies loaded, the routes compiled, then one assignment swaps it in. */
-function createGenerations(config: Config, logger: Logger): Generations {
-  const retiring = new Set<() => void>();
-  let current: { readonly generation: Generation; readonly close: () => void } | undefined;
-  let activations = 0;
-
-  /** Requests keep the generation that they pinned; the slowest of them is over when the timer fires. */
-  function retire(close: () => void): void {
-    const cancel = startTimer(MAX_WAIT_MS * 2, () => {
-      retiring.delete(closeNow);
-      close();
-    });
-    const closeNow = () => {
-      cancel();
-      close();
-    };
-    retiring.add(closeNow);
-  }
-
-  return {
-    current: () => current?.generation,
-    activate: async (bundles) => {
-      const { network, compatibility } = config;
-      const data = mergeData(bundles);
-      const inspect = createInspector({ catalog: data.value['catalog'], network, compatibility });
-      const policy = joinPolicies(
-        await Promise.all(bundles.map((bundle) => loadPolicy(config, bundle, data.text, logger))),
-      );
-      const former = current;
-      const generation: Generation = {
-        number: ++activations,
-        revisions: new Map(bundles.map(({ name, revision }) => [name, revision])),
-        inspect,
-        evaluate: policy.evaluate,
-        isPolicyConstant: policy.isPolicyConstant,
-      };
-      current = { generation, close: policy.close };
-      if (former !== undefined) retire(former.close);
-    },
-    close: () => {
-      for (const closeNow of retiring) closeNow();
-      current?.close();
-      current = undefined;
-    },
-  };
+/** Makes a generation of a set of bundles: policies loaded and routes compiled before it is put in force. */
+async function activate(
+  bundles: readonly Bundle[],
+  config: Config,
+  generations: Generations,
+  logger: Logger,
+): Promise<void> {
+  const { network, compatibility } = config;
+  const data = mergeData(bundles);
+  const inspect = createInspector({ catalog: data.value['catalog'], network, compatibility });
+  const policies = await Promise.all(bundles.map((bundle) => loadPolicy(config, bundle, data.text, logger)));
+  const { evaluate, isPolicyConstant, close } = joinPolicies(policies);
+  const revisions = new Map(bundles.map(({ name, revision }) => [name, revision]));
+  generations.put({ revisions, inspect, evaluate, isPolicyConstant }, close);
 }
 
 /** Loads one bundle's policy over the data of all; it must have those of the named entrypoints that it says it has. */
@@ -291,7 +249,7 @@ function loadPolicy(config: Config, bundle: Bundle, data: Uint8Array, logger: Lo
   );
   const engine = createWasmEngine({
     config: { ...config.policy, decisions: Object.fromEntries(decisions) },
-    clock,
+    clock: systemClock,
     randomBytes,
     pause: nextTurn,
     onSpareFailure: (error) => logger.limited('policy-spare', 'error', { error }, 'no spare instance of the policy'),
@@ -313,14 +271,17 @@ function createDoors({ doors }: Config, authorize: Authorize, logger: Logger): R
   const opened = new Map<string, Door>();
   if (doors.ext_authz_grpc !== undefined) {
     const config = doors.ext_authz_grpc;
-    opened.set('ext_authz_grpc', createExtAuthzGrpcDoor({ authorize, config, startTimer, logger, graceMs: GRACE_MS }));
+    opened.set(
+      'ext_authz_grpc',
+      createExtAuthzGrpcDoor({ authorize, config, startTimer: startSystemTimer, logger, graceMs: GRACE_MS }),
+    );
   }
   if (doors.ext_authz_http !== undefined) {
     const door = createExtAuthzHttpDoor({
       authorize,
       config: doors.ext_authz_http,
-      clock,
-      startTimer,
+      clock: systemClock,
+      startTimer: startSystemTimer,
       graceMs: GRACE_MS,
       onFault: (error) => logger.limited('ext_authz_http', 'error', { error }, 'a check failed in the door'),
       onTlsReload: (event) => logger.info({ door: 'ext_authz_http', ...event }, 'the certificate files changed'),

@@ -14,7 +14,7 @@ import data.tiers
 # title: The verdict on one request
 # description: "{allow, reasons, status?, upstream?}"
 # entrypoint: true
-decision := object.union_n([{"allow": allow, "reasons": reasons}, refusal, routing])
+decision := object.union_n([{"allow": allow, "reasons": sort(reasons)}, refusal, routing])
 
 # METADATA
 # title: The charges of one request
@@ -61,7 +61,6 @@ reasons := ((tenancy.reasons | tiers.reasons) | models.reasons) | payload.reason
 }
 
 only_the_payload_is_wrong if {
-	identified
 	count(payload.reasons) > 0
 	reasons == payload.reasons
 }

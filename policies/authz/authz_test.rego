@@ -19,7 +19,7 @@ preflight := {
 }
 
 test_granted_call_passes_to_its_upstream if {
-	authz.decision == {"allow": true, "reasons": set(), "upstream": "tenant-a-llama-3-8b"} with input as call
+	authz.decision == {"allow": true, "reasons": [], "upstream": "tenant-a-llama-3-8b"} with input as call
 }
 
 test_every_verified_kind_of_caller_passes if {
@@ -37,31 +37,41 @@ test_anonymous_is_refused_and_the_status_is_left_to_the_core if {
 		without("/identity/kind"),
 		{},
 	] {
-		authz.decision == {"allow": false, "reasons": {"anonymous"}} with input as request
+		authz.decision == {"allow": false, "reasons": ["anonymous"]} with input as request
 	}
 }
 
 test_other_tenant_is_refused if {
-	authz.decision == {"allow": false, "reasons": {"other_tenant"}} with input as changed("/route/tenant", "tenant-b")
+	authz.decision == {"allow": false, "reasons": ["other_tenant"]} with input as changed("/route/tenant", "tenant-b")
 }
 
 test_unknown_tier_is_refused if {
 	verdict := authz.decision with input as changed("/identity/tier", "gold")
 	not verdict.allow
-	{"unknown_tier", "not_granted"} & verdict.reasons == {"unknown_tier", "not_granted"}
+	verdict.reasons == ["not_granted", "payload_too_large", "unknown_tier"]
 }
 
 test_tier_of_another_tenant_is_refused if {
 	verdict := authz.decision with input as call with data.catalog.tenants as {"tenant-a": {"tiers": ["premium"]}}
-	verdict == {"allow": false, "reasons": {"tier_not_of_tenant"}}
+	verdict == {"allow": false, "reasons": ["tier_not_of_tenant"]}
 }
 
 test_model_that_is_not_granted_is_refused if {
-	authz.decision == {"allow": false, "reasons": {"not_granted"}} with input as changed("/route/model", "mistral-7b")
+	authz.decision == {"allow": false, "reasons": ["not_granted"]} with input as changed("/route/model", "mistral-7b")
 }
 
 test_grant_is_needed_even_where_nothing_speaks_against if {
-	not authz.allow with input as call with data.models.permitted as false
+	not authz.allow with input as call with data.models.permitted as false with data.models.reasons as set()
+}
+
+test_caller_is_needed_even_where_nothing_speaks_against if {
+	not authz.allow with input as changed("/identity/kind", "anonymous") with data.authz.reasons as set()
+}
+
+test_preflight_of_a_tenants_path_names_no_upstream if {
+	route := {"name": "p", "operation": "preflight", "tenant": "tenant-a", "model": "llama-3-8b"}
+	request := json.patch(preflight, [{"op": "replace", "path": "/route", "value": route}])
+	authz.decision == {"allow": true, "reasons": []} with input as request
 }
 
 test_reason_of_any_package_is_enough_to_refuse if {
@@ -72,11 +82,11 @@ test_reason_of_any_package_is_enough_to_refuse if {
 }
 
 test_payload_alone_is_answered_413 if {
-	authz.decision == {"allow": false, "reasons": {"payload_too_large"}, "status": 413} with input as changed(
+	authz.decision == {"allow": false, "reasons": ["payload_too_large"], "status": 413} with input as changed(
 		"/request/size/bytes",
 		65537,
 	)
-	authz.decision == {"allow": false, "reasons": {"payload_size_unknown"}, "status": 413} with input as changed(
+	authz.decision == {"allow": false, "reasons": ["payload_size_unknown"], "status": 413} with input as changed(
 		"/request/size",
 		{"known": false, "at_least": 0},
 	)
@@ -87,7 +97,7 @@ test_payload_beside_another_reason_is_not_answered_413 if {
 		{"op": "replace", "path": "/request/size/bytes", "value": 65537},
 		{"op": "replace", "path": "/route/tenant", "value": "tenant-b"},
 	])
-	verdict := {"allow": false, "reasons": {"payload_too_large", "other_tenant"}}
+	verdict := {"allow": false, "reasons": ["other_tenant", "payload_too_large"]}
 	authz.decision == verdict with input as request
 }
 
@@ -98,12 +108,12 @@ test_missing_route_is_refused if {
 }
 
 test_preflight_passes_without_credential_and_names_no_upstream if {
-	authz.decision == {"allow": true, "reasons": set()} with input as preflight
+	authz.decision == {"allow": true, "reasons": []} with input as preflight
 }
 
 test_preflight_passes_with_a_credential_that_would_be_refused_elsewhere if {
 	request := object.union(preflight, {"identity": {"kind": "jwt", "tenant": "nowhere", "roles": []}})
-	authz.decision == {"allow": true, "reasons": set()} with input as request
+	authz.decision == {"allow": true, "reasons": []} with input as request
 }
 
 test_preflight_needs_both_the_operation_and_the_method if {

@@ -61,17 +61,19 @@ interface Watched extends WatchedBundle {
   /** Of the version in force only: a version that was refused is to be downloaded again. */
   etag?: string | undefined;
   lastError?: BundleStatus['lastError'] | undefined;
+  /** The attempt under way: an older answer of a source never replaces a newer one. */
+  attempt: Promise<unknown>;
 }
 
 /** Keeps one set of bundles in force: download is not activation, and a set is activated whole or not at all. */
 export function createActivator(options: ActivatorOptions): Activator {
   const { activate, clock, entrypoints, logger, metrics } = options;
-  const watched = [...options.bundles].map(([name, bundle]): Watched => ({ name, ...bundle }));
+  const watched = [...options.bundles].map(([name, bundle]): Watched => ({ name, ...bundle, attempt: Promise.resolve() }));
   const stopping = new AbortController();
   let pollers: readonly Poller[] = [];
   let last: Promise<unknown> = Promise.resolve();
 
-  /** One after the other: an older answer never replaces a newer one. */
+  /** Activations go one after the other. */
   const inTurn = <T>(step: () => Promise<T>): Promise<T> => {
     const turn = last.then(step);
     last = turn.catch(() => undefined);
@@ -126,7 +128,14 @@ export function createActivator(options: ActivatorOptions): Activator {
     }
   };
 
-  const attempt = async (one: Watched, signal: AbortSignal): Promise<BundleError | undefined> => {
+  const attempt = (one: Watched, signal: AbortSignal): Promise<BundleError | undefined> => {
+    const turn = one.attempt.then(() => attemptNow(one, signal));
+    one.attempt = turn;
+    return turn;
+  };
+
+  /** Never rejects: what went wrong is the answer. */
+  const attemptNow = async (one: Watched, signal: AbortSignal): Promise<BundleError | undefined> => {
     try {
       await refresh(one, signal);
       one.lastError = undefined;

@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { unpackTar } from '../bundle/archive.ts';
 import { type BuildOptions, type BuiltBundle, buildBundle } from '../bundle/builder.ts';
@@ -13,7 +14,8 @@ const HELP = `sallyport build [DEFINITION] [--out FILE] [--check]
 sallyport build --from FOLDER -e ENTRYPOINT [-e ...] --out FILE [--v0-compatible]
 
 Compiles Rego and data into one bundle: sources, data, plan and Wasm. Sallyport and OPA both load it. Equal sources
-give an equal bundle, and its revision follows from their content. At the end it prints the SHA-256 to pin.
+give an equal bundle, and its revision follows from their content. The SHA-256 to pin is printed, and written beside
+the bundle as FILE.sha256 (\`sha256sum --check\` reads it).
 
 The first form builds what DEFINITION (default: bundles/authz.json) says, into the .tar.gz beside it:
 
@@ -114,18 +116,42 @@ async function planOf(values: Values, positionals: readonly string[], io: Io): P
   return { source, out: resolve(io.cwd, values.out ?? file.replace(/\.json$/, '.tar.gz')) };
 }
 
-async function write(out: string, { bytes, bundle }: BuiltBundle, io: Io): Promise<number> {
+async function write(out: string, built: BuiltBundle, io: Io): Promise<number> {
+  const { bundle } = built;
   await mkdir(dirname(out), { recursive: true });
-  // A reader of the file sees the old bundle or the new one, never a half.
-  const partial = `${out}.partial`;
-  await writeFile(partial, bytes);
-  await rename(partial, out);
+  const bytes = (await presentIfEqual(out, built.bytes)) ?? built.bytes;
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  if (bytes === built.bytes) await replaceFile(out, bytes);
+  await replaceFile(`${out}.sha256`, digestLine(out, sha256));
   io.stdout(`${out}: ${bytes.length} bytes
   revision     ${bundle.revision}
   entrypoints  ${bundle.entrypoints.join(', ')}
-  sha256       ${bundle.sha256}
+  sha256       ${sha256}
 `);
   return EXIT.ok;
+}
+
+/** The file that is there when it holds the same tar: its digest may be pinned, and zlib may pack otherwise here. */
+async function presentIfEqual(out: string, bytes: Uint8Array): Promise<Uint8Array | undefined> {
+  try {
+    const present = new Uint8Array(await readFile(out));
+    return Buffer.compare(unpackTar(present), unpackTar(bytes)) === 0 ? present : undefined;
+  } catch {
+    // Not there or not readable: it is written anew.
+    return undefined;
+  }
+}
+
+/** A reader sees the old file or the new one, never a half. */
+async function replaceFile(file: string, content: Uint8Array | string): Promise<void> {
+  const partial = `${file}.partial`;
+  await writeFile(partial, content);
+  await rename(partial, file);
+}
+
+/** As sha256sum of coreutils writes it. */
+function digestLine(file: string, sha256: string): string {
+  return `${sha256}  ${basename(file)}\n`;
 }
 
 async function compare(out: string, { bytes, bundle }: BuiltBundle, io: Io): Promise<number> {
@@ -133,6 +159,11 @@ async function compare(out: string, { bytes, bundle }: BuiltBundle, io: Io): Pro
     throw new BundleError('bundle_missing', `cannot read \`${out}\`; \`sallyport build\` makes it`, { cause: error });
   });
   // zlib may pack differently elsewhere, so what is compared is the tar inside.
+  const digest = await readFile(`${out}.sha256`, 'utf8').catch(() => '');
+  if (digest !== digestLine(out, createHash('sha256').update(present).digest('hex'))) {
+    io.stderr(`${out}.sha256: is not the digest of ${basename(out)}; run \`sallyport build\`\n`);
+    return EXIT.failed;
+  }
   if (Buffer.compare(unpackTar(present), unpackTar(bytes)) === 0) {
     io.stdout(`${out}: is what its sources give (revision ${bundle.revision})\n`);
     return EXIT.ok;

@@ -2,9 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkBundlesConfig } from '../bundle/config.ts';
 import { checkDecisionLogConfig } from '../decision-log/config.ts';
-import { checkIdentityConfig } from '../identity/config.ts';
-import { checkDemoIssuer } from '../identity/demo-prohibitions.ts';
-import { isLoopback, parseListenAddress } from '../listener/address.ts';
+import { checkDemoIssuer, checkIdentityConfig } from '../identity/config.ts';
+import { isOffLoopback } from '../listener/config.ts';
 import { checkOperationsConfig } from '../operations/config.ts';
 import { checkPolicyConfig } from '../policy/config.ts';
 import { checkExtAuthzGrpcConfig } from '../protocols/ext-authz-grpc/config.ts';
@@ -75,14 +74,4 @@ function listeners({ doors, operations }: Config): readonly (readonly [string, s
     ...Object.entries(doors).map(([name, { listen }]) => [`doors.${name}`, listen] as const),
     ['operations', operations.listen] as const,
   ];
-}
-
-/** Unreadable addresses are faults of their own. */
-function isOffLoopback(listen: string): boolean {
-  try {
-    const address = parseListenAddress(listen);
-    return address.kind === 'tcp' && !isLoopback(address);
-  } catch {
-    return false;
-  }
 }

@@ -58,6 +58,7 @@ export class EventCopy {
     origin: Origin,
     depth = 0,
   ): LoggedObject | undefined {
+    // Names here are a policy's, a route's or a caller's: no member of Object.prototype may be among them by accident.
     const copy: LoggedObject = Object.create(null);
     let members = 0;
     for (const [name, member] of Object.entries(value)) {

@@ -6,7 +6,7 @@ import { compileAllowList } from './allow-list.ts';
 import { type LoggedError, loggedCause } from './cause.ts';
 import type { DecisionLogConfig } from './config.ts';
 import { cut, EventCopy } from './event-copy.ts';
-import { loggedInput } from './logged-input.ts';
+import { compileInput } from './logged-input.ts';
 import { loggedReasons, loggedResult } from './logged-result.ts';
 import { compileMasks, type LoggedObject } from './mask.ts';
 import { presentedCredentials } from './presented.ts';
@@ -61,7 +61,7 @@ export type ToEvent = (outcome: Outcome, sequence: number) => DecisionEvent;
 /** Compiles lists and masks once; the result turns outcomes into events and throws only where an outcome does. */
 export function createToEvent({ config, labels: allLabels, instanceId, nextSpanId }: EventOptions): ToEvent {
   const labels = Object.fromEntries(Object.entries(allLabels).map(([name, value]) => [name, cut(value, MAX_ID)]));
-  const inputList = compileAllowList(config.input);
+  const loggedInput = compileInput(compileAllowList(config.input));
   const resultList = compileAllowList(config.result);
   const masks = compileMasks(config.masks);
 
@@ -69,7 +69,7 @@ export function createToEvent({ config, labels: allLabels, instanceId, nextSpanI
     const { decisionId, decision, request, generation, named, principal } = outcome;
     const isConstant = generation?.isPolicyConstant ?? nothingIsConstant;
     const copy = new EventCopy({ presented: presentedCredentials(outcome), isConstant });
-    const input = loggedInput(outcome, inputList, copy, isConstant);
+    const input = loggedInput(outcome, copy, isConstant);
     const result = loggedResult(outcome.result, resultList, copy);
     const reasons = loggedReasons(decision.reasons, '/reasons', copy);
     const error = loggedCause(outcome, copy);
@@ -118,10 +118,16 @@ export function toEventLine(event: DecisionEvent): string {
 
 /** RFC 3339 with nine digits; what the clock does not resolve is zero. */
 export function toTimestamp(epochMs: number): string {
-  const wholeMs = Math.floor(epochMs);
-  const nanos = Math.floor((epochMs - wholeMs) * 1e6);
-  return `${new Date(wholeMs).toISOString().slice(0, -1)}${String(nanos).padStart(6, '0')}Z`;
+  const second = Math.floor(epochMs / 1000);
+  if (second !== formatted.second) {
+    // Throws for a time that no date has; the cache is then left as it was.
+    formatted = { text: new Date(second * 1000).toISOString().slice(0, -4), second };
+  }
+  return `${formatted.text}${String(Math.floor((epochMs - second * 1000) * 1e6)).padStart(9, '0')}Z`;
 }
+
+/** Formatting a date costs more than the rest of a timestamp, and thousands of events share a second. */
+let formatted = { second: 0, text: '1970-01-01T00:00:00.' };
 
 const ERASED_FROM_LONG = ['/labels', '/reasons', '/input', '/result'];
 const MAX_ID = 128;

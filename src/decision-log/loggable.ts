@@ -12,9 +12,9 @@ const LOGGABLE: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ['quota', new Set(['plan', 'taken', 'limits'])],
 ]);
 
-/** Whether a member of `input` may be logged at all, whatever the allow-list says. */
-export function isLoggable(section: string, member: string): boolean {
-  return LOGGABLE.get(section)?.has(member) === true;
+/** The members of one part of `input` that may be logged at all, whatever the allow-list says. */
+export function loggableMembers(section: string): Iterable<string> {
+  return LOGGABLE.get(section) ?? [];
 }
 
 /** What of `input` is logged unless config says otherwise. */

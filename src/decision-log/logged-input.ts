@@ -1,22 +1,29 @@
 import type { AccessRequest } from '../decision/access-request.ts';
 import type { LimitState } from '../decision/charges.ts';
-import { identityInput } from '../decision/input.ts';
 import type { Outcome } from '../decision/ports.ts';
 import { type AllowList, allowed, type WHOLE } from './allow-list.ts';
 import type { EventCopy, Origin } from './event-copy.ts';
-import { isLoggable } from './loggable.ts';
+import { loggableMembers } from './loggable.ts';
 import type { LoggedObject } from './mask.ts';
 
-/** What the allow-list keeps of the input, built from the outcome's parts without evaluating anything again. */
-export function loggedInput(outcome: Outcome, list: AllowList, copy: EventCopy, isConstant: IsConstant): LoggedObject {
-  const input: LoggedObject = Object.create(null);
-  for (const { name, origin, members } of SECTIONS) {
-    const kept = list.get(name);
-    if (kept === undefined) continue;
-    const logged = loggedSection(name, members(outcome, copy, isConstant), kept, origin, copy);
-    if (logged !== undefined) input[name] = logged;
-  }
-  return input;
+export type LoggedInput = (outcome: Outcome, copy: EventCopy, isConstant: IsConstant) => LoggedObject;
+
+/** Compiles what the allow-list keeps of the input; the result builds it from an outcome, evaluating nothing again. */
+export function compileInput(list: AllowList): LoggedInput {
+  const sections = SECTIONS.flatMap((section) => {
+    const kept = list.get(section.name);
+    return kept === undefined ? [] : [{ ...section, kept: keptMembers(section.name, kept) }];
+  });
+  return (outcome, copy, isConstant) => {
+    const input: LoggedObject = {};
+    for (const { name, origin, members, kept } of sections) {
+      const found = members(outcome, copy, isConstant);
+      if (found === undefined) continue;
+      const logged = loggedSection(found, kept, origin, copy);
+      if (logged !== undefined) input[name] = logged;
+    }
+    return input;
+  };
 }
 
 type IsConstant = (text: string) => boolean;
@@ -31,7 +38,7 @@ interface Section {
 const SECTIONS: readonly Section[] = [
   { name: 'request', origin: 'caller', members: requestMembers },
   { name: 'route', origin: 'caller', members: routeMembers },
-  { name: 'identity', origin: 'verified', members: ({ principal }) => identityInput(principal) },
+  { name: 'identity', origin: 'verified', members: ({ principal }) => identityMembers(principal) },
   { name: 'peer', origin: 'verified', members: peerMembers },
   { name: 'network', origin: 'verified', members: ({ inspected }) => toMembers(inspected?.network) },
   {
@@ -42,43 +49,69 @@ const SECTIONS: readonly Section[] = [
   { name: 'quota', origin: 'verified', members: quotaMembers },
 ];
 
-function loggedSection(
-  section: string,
-  members: Members | undefined,
-  kept: AllowList | typeof WHOLE,
-  origin: Origin,
-  copy: EventCopy,
-): LoggedObject | undefined {
-  if (members === undefined) return undefined;
-  const logged: LoggedObject = Object.create(null);
-  let count = 0;
-  for (const [member, value] of Object.entries(members)) {
+interface KeptMember {
+  readonly member: string;
+  readonly list: AllowList | typeof WHOLE;
+  readonly pointer: string;
+  readonly rule: 'path' | 'trusted' | 'value';
+}
+
+function keptMembers(section: string, kept: AllowList | typeof WHOLE): readonly KeptMember[] {
+  return [...loggableMembers(section)].flatMap((member) => {
     const list = allowed(kept, member);
-    if (list === undefined || value === undefined || !isLoggable(section, member)) continue;
-    const copied = loggedMember(section, member, value, list, origin, copy);
-    if (copied === undefined) continue;
-    logged[member] = copied;
-    count += 1;
-  }
-  return count === 0 ? undefined : logged;
+    if (list === undefined) return [];
+    return [{ member, list, pointer: `/input/${section}/${member}`, rule: ruleOf(section, member) }];
+  });
+}
+
+function ruleOf(section: string, member: string): KeptMember['rule'] {
+  // The route's name comes from the bundle: nobody can have it masked by presenting it as a credential.
+  if (section === 'route' && member === 'name') return 'trusted';
+  return section === 'request' && (member === 'path' || member === 'raw_path') ? 'path' : 'value';
 }
 
 const MAX_PATH = 512;
 
+function loggedSection(
+  members: Members,
+  kept: readonly KeptMember[],
+  origin: Origin,
+  copy: EventCopy,
+): LoggedObject | undefined {
+  const logged: LoggedObject = {};
+  let any = false;
+  for (const { member, list, pointer, rule } of kept) {
+    const value = members[member];
+    if (value === undefined) continue;
+    const copied = loggedMember(value, list, pointer, rule, origin, copy);
+    if (copied === undefined) continue;
+    logged[member] = copied;
+    any = true;
+  }
+  return any ? logged : undefined;
+}
+
 function loggedMember(
-  section: string,
-  member: string,
   value: unknown,
   list: AllowList | typeof WHOLE,
+  pointer: string,
+  rule: KeptMember['rule'],
   origin: Origin,
   copy: EventCopy,
 ): unknown {
-  const pointer = `/input/${section}/${member}`;
-  if (section === 'request' && typeof value === 'string') return copy.text(value, pointer, origin, MAX_PATH);
-  // The route's name comes from the bundle: nobody can have it masked by presenting it as a credential.
-  if (section === 'route' && member === 'name') return value;
+  if (rule === 'trusted') return value;
+  if (rule === 'path' && typeof value === 'string') return copy.text(value, pointer, origin, MAX_PATH);
   return copy.value(value, list, pointer, origin);
 }
+
+/** As in `input.identity`, without claims and credentials, which are never logged. */
+function identityMembers(principal: Outcome['principal']): Members {
+  if (principal === undefined) return ANONYMOUS;
+  const { kind, subject, issuer, tenant, tier, roles, scopes, keyId } = principal;
+  return { kind, subject, issuer, tenant, tier, roles, scopes, key_id: keyId };
+}
+
+const ANONYMOUS: Members = { kind: 'anonymous', roles: [], scopes: [] };
 
 function requestMembers({ request, inspected }: Outcome): Members | undefined {
   if ('unreadable' in request) return undefined;

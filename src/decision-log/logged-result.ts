@@ -1,5 +1,5 @@
 import { isObject } from '../decision/json.ts';
-import { type AllowList, allowed } from './allow-list.ts';
+import type { AllowList } from './allow-list.ts';
 import { cut, type EventCopy } from './event-copy.ts';
 import { type LoggedObject, pointerMember } from './mask.ts';
 
@@ -11,15 +11,14 @@ export function loggedResult(result: unknown, list: AllowList, copy: EventCopy):
   if (typeof result === 'boolean') return result;
   if (!isObject(result)) return undefined;
   const logged: LoggedObject = Object.create(null);
-  for (const [member, kind] of KINDS) {
-    const value = result[member];
-    if (value === undefined || !Object.hasOwn(result, member) || allowed(list, member) === undefined) continue;
-    const kept = keep(value, kind, `/result/${member}`, copy);
-    if (kept !== undefined) logged[member] = kept;
-  }
   for (const [member, kept] of list) {
-    if (KINDS.has(member) || !Object.hasOwn(result, member)) continue;
-    const value = copy.value(result[member], kept, `/result/${pointerMember(member)}`, 'policy');
+    if (!Object.hasOwn(result, member)) continue;
+    const kind = KINDS.get(member);
+    const pointer = `/result/${pointerMember(member)}`;
+    const value =
+      kind === undefined
+        ? copy.value(result[member], kept, pointer, 'policy')
+        : keep(result[member], kind, pointer, copy);
     if (value !== undefined) logged[member] = value;
   }
   return logged;

@@ -1,4 +1,3 @@
-import type { AccessRequest } from '../decision/access-request.ts';
 import type { Outcome } from '../decision/ports.ts';
 
 /** The credentials that one request presented, in a form that finds them again in other texts. */
@@ -17,19 +16,21 @@ export const MASKED = '[masked]';
 export function presentedCredentials({ request, principal }: Outcome): PresentedCredentials | undefined {
   if ('unreadable' in request) return undefined;
   const found = new Collected();
-  for (const name of TOKEN_HEADERS) collectTokens(found, request, name);
+  for (const name of TOKEN_HEADERS) addTokens(found, request.headers.all(name));
   for (const value of request.headers.all('cookie')) found.addCookies(value);
   for (const { header, presented } of principal?.credentials ?? []) {
     if (presented !== undefined) found.addToken(presented);
-    if (header !== undefined && header !== 'cookie') collectTokens(found, request, header);
+    if (header !== undefined && header !== 'cookie' && !TOKEN_HEADERS.includes(header)) {
+      addTokens(found, request.headers.all(header));
+    }
   }
   return found.finish();
 }
 
 const TOKEN_HEADERS = ['authorization', 'proxy-authorization', 'x-api-key'];
 
-function collectTokens(found: Collected, request: AccessRequest, name: string): void {
-  for (const value of request.headers.all(name)) found.addToken(value);
+function addTokens(found: Collected, values: readonly string[]): void {
+  for (const value of values) found.addToken(value);
 }
 
 /** Shorter texts are no credentials: replacing them would make events unreadable and guard nothing. */
@@ -44,22 +45,25 @@ const MAX_RUNS = 16 * 1024;
 const SCHEMES = new Set(['bearer', 'basic', 'digest', 'negotiate', 'token', 'apikey', 'dpop']);
 
 class Collected {
+  readonly #values: string[] = [];
   /** Lower case: a host is logged in lower case, and a token put there would be too. */
-  readonly #pieces = new Set<string>();
+  readonly #pieces: string[] = [];
   /** Texts that are searched for runs shared with a logged text. */
   #runs = '';
 
   addToken(value: string): void {
-    const text = value.toLowerCase();
-    this.#addPiece(text, SHORTEST_TOKEN);
-    this.#addRuns(text);
-    for (const part of value.split(/[\s,]+/)) {
-      const lower = part.toLowerCase();
-      if (SCHEMES.has(lower)) continue;
-      this.#addPiece(lower, SHORTEST_TOKEN);
-      this.#addTokenParts(lower);
+    // The header that identity read is the header that is read here.
+    if (this.#values.includes(value)) return;
+    this.#values.push(value);
+    const lower = value.toLowerCase();
+    this.#addPiece(lower, SHORTEST_TOKEN);
+    this.#addRuns(lower);
+    for (const part of tokensOf(lower)) {
+      if (SCHEMES.has(part)) continue;
+      if (part.length < lower.length) this.#addPiece(part, SHORTEST_TOKEN);
+      this.#addTokenParts(part);
     }
-    this.#addBasic(value);
+    if (lower.startsWith('basic ')) this.#addBasic(value);
   }
 
   addCookies(header: string): void {
@@ -76,9 +80,9 @@ class Collected {
   }
 
   finish(): PresentedCredentials | undefined {
-    if (this.#pieces.size === 0) return undefined;
-    if (this.#pieces.size >= MAX_PIECES) return { mask: () => MASKED };
-    const pieces = [...this.#pieces].sort((a, b) => b.length - a.length);
+    if (this.#pieces.length === 0) return undefined;
+    if (this.#pieces.length >= MAX_PIECES) return { mask: () => MASKED };
+    const pieces = this.#pieces.sort((a, b) => b.length - a.length);
     const runs = this.#runs;
     const shortest = Math.min(pieces.at(-1)?.length ?? 0, RUN_AT_LEAST);
     const isPresented = (lower: string, exact: boolean): boolean =>
@@ -114,9 +118,22 @@ class Collected {
   }
 
   #addPiece(piece: string, shortest: number): void {
-    if (piece.length >= shortest && this.#pieces.size < MAX_PIECES) this.#pieces.add(piece);
+    if (piece.length >= shortest && this.#pieces.length < MAX_PIECES) this.#pieces.push(piece);
   }
 }
+
+/** What stands between white space and commas; joined headers have several, most have a scheme and a token. */
+function tokensOf(value: string): readonly string[] {
+  const space = value.indexOf(' ');
+  if (!SEPARATORS_BUT_SPACE.test(value)) {
+    if (space === -1) return [value];
+    if (value.indexOf(' ', space + 1) === -1) return [value.slice(0, space), value.slice(space + 1)];
+  }
+  return value.split(SEPARATORS);
+}
+
+const SEPARATORS_BUT_SPACE = /[,\t\r\n\f\v\u0080-\uffff]/;
+const SEPARATORS = /[\s,]+/;
 
 const BASIC = /^basic ([A-Za-z0-9+/=_-]+)$/i;
 

@@ -1,8 +1,9 @@
 import type { AccessRequest, UnreadableRequest } from './access-request.ts';
-import { type ChargePlan, missingLimits, parsePlans, type QuotaState, type TakeResult } from './charges.ts';
+import { missingLimits, parsePlans, type QuotaState, type TakeResult } from './charges.ts';
 import { createCredentialMask } from './credential-mask.ts';
 import { createDeadline, type Deadline } from './deadline.ts';
 import { Allow, type Decision, type Deny, deny, denyAnonymous, parseVerdict, verdictFault } from './decision.ts';
+import { unsupportedByDoor } from './door-limits.ts';
 import { RequestFault } from './errors.ts';
 import { toPolicyInput } from './input.ts';
 import type {
@@ -18,6 +19,7 @@ import type {
   Phase,
 } from './ports.ts';
 import type { Authentication, Principal } from './principal.ts';
+import { withEveryLimit } from './quota-state.ts';
 
 /** Envoy's per-route context extension that picks one of the decisions that local config names. */
 const DECISION_EXTENSION = 'sallyport.decision';
@@ -138,7 +140,11 @@ async function decide(
   mark(ports, trace, 'decide');
   if (decision.kind === 'deny' && decision.code !== 'policy_denied') trace.cause = verdictFault(trace.result, context);
   if (refusal !== undefined) decision = shapedBy(refusal, decision);
-  if (Allow.is(decision)) decision = carriedOut(decision, request, trace);
+  const unsupported = Allow.is(decision) ? unsupportedByDoor(decision, request) : undefined;
+  if (unsupported !== undefined) {
+    trace.cause = unsupported;
+    decision = deny('unsupported_by_door');
+  }
   if (decision.kind === 'deny') giveBack(ports, trace);
   return decision;
 }
@@ -196,50 +202,11 @@ async function meter(
   }
 }
 
-/** `input.quota` has an entry for every required limit, also when the store failed. */
-function withEveryLimit(state: QuotaState, plans: readonly ChargePlan[], required: readonly string[]): QuotaState {
-  const absent = required.filter((name) => !Object.hasOwn(state.limits, name));
-  if (absent.length === 0) return state;
-  const unknown = absent.map((name) => {
-    const charge = plans[0]?.find((candidate) => candidate.name === name);
-    return [
-      name,
-      {
-        kind: charge?.kind ?? 'rate',
-        unit: charge?.unit ?? 'requests',
-        limit: charge?.limit ?? 0,
-        remaining: 0,
-        held: 0,
-        wait_ms: 0,
-        reset_ms: 0,
-        exceeded: true,
-        shadow: false,
-        verified: false,
-      },
-    ] as const;
-  });
-  return { ...state, limits: { ...state.limits, ...Object.fromEntries(unknown) } };
-}
-
 /** A denying verdict may add headers, body and metadata to a refusal of the quota; it cannot lift it. */
 function shapedBy(refusal: Deny, verdict: Decision): Deny {
   if (verdict.kind === 'allow' || verdict.code !== 'policy_denied') return refusal;
   const { reasons, headers, body, metadata } = verdict;
   return { ...refusal, reasons, headers, metadata, ...(body === undefined ? {} : { body }) };
-}
-
-/** The Allow itself where its door can carry it out, else a Deny. */
-function carriedOut(allow: Allow, request: AccessRequest, trace: Trace): Decision {
-  const { queryChanges, upstreamHeaders } = request.capabilities;
-  if (!queryChanges && (allow.querySet.length > 0 || allow.queryRemove.length > 0)) {
-    trace.cause = `the door \`${request.door}\` cannot change the query`;
-    return deny('unsupported_by_door');
-  }
-  if (upstreamHeaders === 'all') return allow;
-  const unlisted = allow.setHeaders.find(([name]) => !upstreamHeaders.has(name));
-  if (unlisted === undefined) return allow;
-  trace.cause = `the door \`${request.door}\` does not list \`${unlisted[0]}\` among its \`upstream_headers\``;
-  return deny('unsupported_by_door');
 }
 
 function giveBack(ports: AuthorizePorts, trace: Trace): void {

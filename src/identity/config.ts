@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { toText } from './jwks-load.ts';
 import { parseKeySet } from './key-set.ts';
 
+export { checkDemoIssuer } from './demo-prohibitions.ts';
+
 /** `identity:` of the config file, after defaults. */
 export interface IdentityConfig {
   readonly jwt?: JwtConfig;
@@ -267,7 +269,7 @@ function fileFault(file: string, issuer: IssuerConfig, readFile: (path: string) 
 
 function checkPointers(claims: ClaimsMapping, path: string): readonly ConfigFault[] {
   return Object.entries(claims)
-    .filter(([, pointer]) => typeof pointer === 'string' && pointer.startsWith('/') && /~(?![01])/.test(pointer))
+    .filter(([, pointer]) => pointer.startsWith('/') && /~(?![01])/.test(pointer))
     .map(([name, pointer]) => ({
       path: `${path}.${name}`,
       message: `\`${pointer}\` is no JSON pointer: write ~ as ~0`,

@@ -19,8 +19,8 @@ export const DEMO_AUDIENCE = 'sallyport-demo';
 const LIFETIME_SECONDS = 600;
 const KID = 'demo';
 /**
- * ES256 verifies at about twice the price of RS256, once per token and minute; but an RSA key takes a tenth of a second
- * and more to make, at every start.
+ * ES256 verifies at about twice the price of RS256, once per token and minute; but an RSA key takes tens to hundreds of
+ * milliseconds to make, at every start.
  */
 const ALGORITHM = 'ES256';
 

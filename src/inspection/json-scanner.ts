@@ -204,20 +204,16 @@ class JsonScanner {
   #string(): boolean {
     const bytes = this.#bytes;
     this.#escaped = false;
-    for (let i = this.#position + 1; i < bytes.length; i++) {
+    for (let i = plainEnd(bytes, this.#position + 1); i < bytes.length; i = plainEnd(bytes, i + 1)) {
       const byte = bytes[i] ?? 0;
-      if (byte > BACKSLASH) continue;
       if (byte === QUOTE) {
         this.#position = i + 1;
         return true;
       }
-      if (byte === BACKSLASH) {
-        this.#escaped = true;
-        i = this.#escapeEnd(i);
-        if (i < 0) return this.#fault('holds a bad escape') !== FAULT;
-      } else if (byte < SPACE) {
-        return this.#fault('holds a raw control character') !== FAULT;
-      }
+      if (byte < SPACE) return this.#fault('holds a raw control character') !== FAULT;
+      this.#escaped = true;
+      i = this.#escapeEnd(i);
+      if (i < 0) return this.#fault('holds a bad escape') !== FAULT;
     }
     return this.#fault('ends too early') !== FAULT;
   }
@@ -274,6 +270,20 @@ class JsonScanner {
     this.#cause = cause;
     return FAULT;
   }
+}
+
+/** 1 for the bytes that a JSON string cannot simply hold: its quote, the backslash and control characters. */
+const SPECIAL = new Uint8Array(256);
+SPECIAL.fill(1, 0, SPACE);
+SPECIAL[QUOTE] = SPECIAL[BACKSLASH] = 1;
+
+/** The first special byte at or after a place, the length when there is none: most bytes are passed over here. */
+function plainEnd(bytes: Uint8Array, from: number): number {
+  const end = bytes.length;
+  let i = from;
+  // Inside of the bounds a byte is never absent, and the table has an entry for each.
+  while (i < end && SPECIAL[bytes[i] as number] === 0) i++;
+  return i;
 }
 
 function isDigit(byte: number): boolean {

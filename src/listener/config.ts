@@ -104,6 +104,12 @@ export function checkDoorListen(
   return faults;
 }
 
+/** Whether others than this machine can reach the address; a text that is no address is a fault of its own. */
+export function isOffLoopback(listen: string): boolean {
+  const address = tryParse(listen, () => undefined);
+  return address?.kind === 'tcp' && !isLoopback(address);
+}
+
 /** `spiffe://<trust domain>/<path>` (SPIFFE ID, sections 2.1 and 2.2). */
 const SPIFFE_ID = /^spiffe:\/\/[a-z0-9._-]{1,255}(?:\/[A-Za-z0-9._-]{1,255}){1,32}$/;
 const DNS_NAME = /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_](?:[a-z0-9_-]{0,62})){0,32}$/;

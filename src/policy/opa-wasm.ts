@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import opa from '@open-policy-agent/opa-wasm';
+import { createRequire } from 'node:module';
 import { isObject } from '../decision/json.ts';
 import { parseRegoText, type RegoValue, toRegoText } from './rego-value.ts';
 
@@ -62,7 +62,7 @@ export async function cloneWasmInstance(
   });
   if (policy.baseHeapPtr !== from.baseHeapPtr) throw new Error('two instances of one module differ');
   const target = new Uint8Array(policy.mem.buffer);
-  for (let at: number = from.baseHeapPtr; at < from.dataHeapPtr; at += COPY_SLICE_BYTES) {
+  for (let at = from.baseHeapPtr; at < from.dataHeapPtr; at += COPY_SLICE_BYTES) {
     const end = Math.min(at + COPY_SLICE_BYTES, from.dataHeapPtr);
     // The view is made anew because the source's memory may have grown, which detaches older ones.
     target.set(new Uint8Array(from.mem.buffer, at, end - at), at);
@@ -83,7 +83,22 @@ export const WORK_BYTES = 16 * 1_048_576;
 
 const COPY_SLICE_BYTES = 4 * 1_048_576;
 
-type Policy = InstanceType<typeof opa.LoadedPolicy>;
+/** The SDK's own view of a policy in memory. */
+interface Policy {
+  readonly mem: WebAssembly.Memory;
+  dataAddr: number;
+  readonly baseHeapPtr: number;
+  dataHeapPtr: number;
+  readonly entrypoints: unknown;
+  setData(json: ArrayBuffer): void;
+}
+
+interface Sdk {
+  readonly LoadedPolicy: new (instance: WebAssembly.Instance, memory: WebAssembly.Memory, minorVersion: number) => Policy;
+}
+
+// Its ESM entry hides the class, and the typings of its CommonJS entry describe neither; `Sdk` is what it has in 1.10.0.
+const sdk = createRequire(import.meta.url)('@open-policy-agent/opa-wasm') as Sdk;
 
 const SOURCES = new WeakMap<WasmInstance, Policy>();
 
@@ -206,9 +221,7 @@ function instantiate({ module, initialPages, maximumPages, callBuiltin }: WasmIn
     names[id] = name;
     hostBuiltins.push(name);
   }
-  // The SDK's constructor takes an instance as well as the pair that its type names.
-  const pair = { instance, module };
-  const policy = translateThrown(() => new opa.LoadedPolicy(pair, memory.memory, 2));
+  const policy = translateThrown(() => new sdk.LoadedPolicy(instance, memory.memory, 2));
   const takeFault = (): unknown => {
     const taken = fault;
     fault = undefined;
@@ -218,7 +231,7 @@ function instantiate({ module, initialPages, maximumPages, callBuiltin }: WasmIn
 }
 
 function toInstance(policy: Policy, { memory, functions, hostBuiltins, takeFault }: InstanceExports): WasmInstance {
-  const dataEnd: number = policy.dataHeapPtr;
+  const dataEnd = policy.dataHeapPtr;
   const instance: WasmInstance = {
     entrypoints: idsByName(JSON.stringify(policy.entrypoints)),
     hostBuiltins,
@@ -290,9 +303,7 @@ function checkExports({ exports }: WebAssembly.Instance): void {
   if (!(version instanceof WebAssembly.Global) || !(minor instanceof WebAssembly.Global)) {
     throw new Error('the module names no OPA ABI version');
   }
-  // WebAssembly's typings leave a global's value untyped; it is compared, not used.
-  const [major, minorValue]: readonly unknown[] = [version.value, minor.value];
-  if (major !== 1 || typeof minorValue !== 'number' || minorValue < 2) {
+  if (version.value !== 1 || typeof minor.value !== 'number' || minor.value < 2) {
     throw new Error('the module is not of OPA ABI version 1.2 or a later 1.x');
   }
   for (const name of NEEDED_EXPORTS) {

@@ -77,6 +77,7 @@ describeWith(['envoy'], 'two instances in one Envoy cluster, terminated in turn 
     let running = true;
     let asked = 0;
     const failures: string[] = [];
+    let phase = 'before the first';
     const client = async (): Promise<void> => {
       while (running) {
         asked += 1;
@@ -86,7 +87,7 @@ describeWith(['envoy'], 'two instances in one Envoy cluster, terminated in turn 
           headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
           body: '{"prompt":"x"}',
         }).catch((error: unknown) => ({ status: 0, body: String(error) }));
-        if (answer.status !== 200) failures.push(`${answer.status} ${answer.body}`);
+        if (answer.status !== 200) failures.push(`${answer.status} ${phase} ${answer.body}`);
         // About 400 a second in all: a load, and room for the instance that starts beside it.
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
@@ -96,9 +97,12 @@ describeWith(['envoy'], 'two instances in one Envoy cluster, terminated in turn 
     try {
       for (let turn = 0; turn < TERMINATIONS; turn += 1) {
         const index = turn % 2;
+        phase = `turn ${turn}, draining`;
         instances[index]?.program.signal('SIGTERM');
         exits.push((await instances[index]?.program.ended) ?? 'missing');
+        phase = `turn ${turn}, starting`;
         instances[index] = await startInstance(index);
+        phase = `turn ${turn}, started`;
         await healthy(2);
       }
     } finally {

@@ -229,6 +229,7 @@ describeWith(['envoy'], 'the service behind a real Envoy', () => {
       { method: 'GET' },
     ];
     let asked = 0;
+    let different = 0;
     for (const headers of tokens) {
       for (const path of paths) {
         for (const body of bodies) {
@@ -238,12 +239,11 @@ describeWith(['envoy'], 'the service behind a real Envoy', () => {
           asked += 1;
           if (http?.status === 200) expect(grpc?.status).toBe(200);
           else expect(http?.status).toBeGreaterThanOrEqual(400);
-          if (grpc?.status !== http?.status)
-            console.info(`differs: ${path} ${JSON.stringify(body)}: gRPC ${grpc?.status}, HTTP ${http?.status}`);
+          if (grpc?.status !== http?.status) different += 1;
         }
       }
     }
-    console.info(`${asked} requests through both doors`);
+    console.info(`${asked} requests through both doors, ${different} denied otherwise over HTTP`);
   });
 
   // Last, because they take the service away. Open listeners are left out: to let errors pass is what they are for.

@@ -1,5 +1,7 @@
 import * as grpc from '@grpc/grpc-js';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, constants } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -14,6 +16,7 @@ import { core } from '../support/core.ts';
 import { decodeCheckResponse, encodeCheckRequest, type ReadCheckResponse } from '../support/ext-authz-proto.ts';
 
 const CHECK = '/envoy.service.auth.v3.Authorization/Check';
+const CHECK_HEADERS = { ':method': 'POST', ':path': CHECK, 'content-type': 'application/grpc', te: 'trailers' };
 const same = (bytes: Buffer): Buffer => bytes;
 const readable = encodeCheckRequest({
   attributes: { request: { http: { method: 'POST', path: '/tenant-a/llama-3-8b/infer', host: 'gateway.test' } } },
@@ -288,6 +291,29 @@ describe('the listener', () => {
     await expect(check(late, readable)).rejects.toMatchObject({ code: grpc.status.UNAVAILABLE });
   });
 
+  it('keeps a connection on which thousands of checks are cancelled', async () => {
+    const { target } = await startDoor({ config: { max_in_flight: 10_000 }, authorize: () => new Promise(() => undefined) });
+    const session = connect(`http://${target}`);
+    open.push(() => session.destroy());
+    const faults: unknown[] = [];
+    session.on('error', (error) => faults.push(error));
+    session.on('goaway', (code) => faults.push(code));
+    const roundTrip = (): Promise<void> =>
+      new Promise((resolve, reject) => {
+        session.ping((error) => (error === null ? resolve() : reject(error)));
+      });
+    await once(session, 'connect');
+    for (let round = 0; round < 150; round++) {
+      const streams = Array.from({ length: 20 }, () => session.request(CHECK_HEADERS).on('error', () => undefined));
+      for (const stream of streams) stream.write(frame(readable));
+      await roundTrip();
+      for (const stream of streams) stream.close(constants.NGHTTP2_CANCEL);
+    }
+    await roundTrip();
+    expect(faults).toEqual([]);
+    expect(session.destroyed).toBe(false);
+  });
+
   it('can be started again after a stop', async () => {
     const { door } = await startDoor();
     await door.stop();
@@ -350,18 +376,11 @@ async function rawCall(
   headers: { readonly [name: string]: string },
   frames: readonly Buffer[],
 ): Promise<{ answers: Buffer[]; grpcStatus: unknown }> {
-  const { connect } = await import('node:http2');
   const session = connect(`http://${target}`);
   try {
     return await new Promise((resolve, reject) => {
       session.on('error', reject);
-      const stream = session.request({
-        ':method': 'POST',
-        ':path': CHECK,
-        'content-type': 'application/grpc',
-        te: 'trailers',
-        ...headers,
-      });
+      const stream = session.request({ ...CHECK_HEADERS, ...headers });
       const parts: Buffer[] = [];
       let grpcStatus: unknown;
       stream.on('response', (answered) => {

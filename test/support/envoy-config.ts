@@ -221,8 +221,9 @@ function toAuthzCluster(listener: string, authz: ExtAuthz): JsonObject {
               grpc_health_check: {},
             },
           ],
-          // Without this, Envoy asks unhealthy instances too once half of them are down.
-          common_lb_config: { healthy_panic_threshold: { value: 0 } },
+          // Without the first, Envoy asks unhealthy instances too once half of them are down; without the second it
+          // may go on asking one for a second, because it gathers changes of health for as long as that.
+          common_lb_config: { healthy_panic_threshold: { value: 0 }, update_merge_window: '0s' },
         }),
   };
 }

@@ -5,7 +5,7 @@ const root = protobuf.loadSync(fileURLToPath(new URL('./proto/ext_authz.proto', 
 
 const type = (name: string): protobuf.Type => root.lookupType(`sallyport.test.${name}`);
 export const CheckRequestType = type('CheckRequest');
-const CheckResponseType = type('CheckResponse');
+export const CheckResponseType = type('CheckResponse');
 
 /** A CheckRequest by protobufjs: the second opinion on what Sallyport reads. Names are camelCase. */
 export function encodeCheckRequest(message: { readonly [name: string]: unknown }): Buffer {
@@ -13,7 +13,7 @@ export function encodeCheckRequest(message: { readonly [name: string]: unknown }
 }
 
 export interface HeaderOption {
-  readonly header: { readonly key: string; readonly value: string; readonly rawValue?: unknown };
+  readonly header: { readonly key: string; readonly value?: string; readonly rawValue?: unknown };
   readonly append?: { readonly value?: boolean };
   readonly appendAction?: number;
 }

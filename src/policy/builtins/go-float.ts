@@ -21,13 +21,13 @@ export function formatExponent(value: number, places: number): string {
 }
 
 /** `%g`: the fewest digits that read back as the same number, or as many significant ones as `precision` says. */
-export function formatShortest(value: number, precision: number | undefined, shortestLimit: number): string {
+export function formatShortest(value: number, precision: number | undefined): string {
   if (value === 0) return '0';
   const { digits, exponent } =
     precision === undefined
       ? split(value.toExponential())
       : split(formatExponent(value, Math.max(precision, 1) - 1).replace(/\.?0*e/, 'e'));
-  let limit = precision === undefined ? shortestLimit : Math.max(precision, 1);
+  let limit = precision === undefined ? SHORTEST_LIMIT : Math.max(precision, 1);
   if (precision !== undefined && limit > digits.length && digits.length >= exponent + 1) limit = digits.length;
   if (exponent < -4 || exponent >= limit) return `${withPoint(digits)}e${exponentText(exponent)}`;
   if (exponent < 0) return `0.${'0'.repeat(-exponent - 1)}${digits}`;
@@ -35,6 +35,9 @@ export function formatShortest(value: number, precision: number | undefined, sho
   const fraction = digits.slice(exponent + 1);
   return fraction === '' ? integer : `${integer}.${fraction}`;
 }
+
+/** From this exponent on the shortest form is written with one. */
+const SHORTEST_LIMIT = 6;
 
 function split(text: string): { readonly digits: string; readonly exponent: number } {
   const [mantissa = '', exponent = '0'] = text.split('e');

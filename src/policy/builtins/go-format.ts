@@ -257,10 +257,10 @@ function formatFloat(value: number, verb: string, spec: Spec): string | undefine
 function floatDigits(value: number, verb: string, { precision }: Spec): string | undefined {
   switch (verb) {
     case 'v':
-      return formatShortest(value, undefined, 21);
+      return formatShortest(value, undefined);
     case 'g':
     case 'G': {
-      const text = formatShortest(value, precision, 21);
+      const text = formatShortest(value, precision);
       return verb === 'G' ? text.toUpperCase() : text;
     }
     case 'f':

@@ -13,6 +13,7 @@ export function verifySignature(
   key: KeyObject,
   signed: string,
   signature: Uint8Array,
+  saltLength: number = constants.RSA_PSS_SALTLEN_AUTO,
 ): boolean {
   const data = Buffer.from(signed);
   try {
@@ -25,7 +26,7 @@ export function verifySignature(
           verify(
             digest,
             data,
-            { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_AUTO },
+            { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength },
             signature,
           )
         );
@@ -54,7 +55,7 @@ const CURVES: ReadonlyMap<Digest, string> = new Map([
   ['sha512', 'secp521r1'],
 ]);
 
-/** The same by a JOSE algorithm's name, which binds an EC key to its curve (RFC 7518 §3.4). */
+/** The same by a JOSE algorithm's name, which binds an EC key to its curve and a PSS salt to the digest's length (RFC 7518 §3.4, §3.5). */
 export function verifyByAlgorithm(alg: string, key: KeyObject | string, signed: string, signature: Uint8Array): boolean {
   if (alg === 'EdDSA') return typeof key !== 'string' && verifySignature('EdDSA', 'sha512', key, signed, signature);
   const digest = digestOf(alg);
@@ -65,7 +66,8 @@ export function verifyByAlgorithm(alg: string, key: KeyObject | string, signed: 
   }
   if (typeof key === 'string') return false;
   if (family === 'ES' && key.asymmetricKeyDetails?.namedCurve !== CURVES.get(digest)) return false;
-  return (family === 'RS' || family === 'PS' || family === 'ES') && verifySignature(family, digest, key, signed, signature);
+  if (family !== 'RS' && family !== 'PS' && family !== 'ES') return false;
+  return verifySignature(family, digest, key, signed, signature, constants.RSA_PSS_SALTLEN_DIGEST);
 }
 
 function digestOf(alg: string): Digest | undefined {

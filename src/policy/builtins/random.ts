@@ -52,7 +52,7 @@ function parseUuid(text: string): RegoValue | undefined {
     BigInt(bytes.readUInt32BE(0));
   const node = [...bytes.subarray(10)].map((byte) => byte.toString(16).padStart(2, '0')).join('-');
   entries.push(
-    ['time', regoNumber((ticks - GREGORIAN_OFFSET) * 100n)],
+    ['time', regoNumber(BigInt.asIntN(64, (ticks - GREGORIAN_OFFSET) * 100n))],
     ['nodeid', node],
     [
       'macvariables',

@@ -167,7 +167,7 @@ function readName(
   return true;
 }
 
-/** Three or four capitals; but for UTC and `GMT+3` an abbreviation tells nothing, and counts as UTC. */
+/** Three or four capitals. To Go an abbreviation names a clock but does not move it, so all count as UTC. */
 const ABBREVIATION = /^(?:UTC|GMT[+-][0-9]{1,2}|ChST|MeST|WITA|[A-Z]{4}T|[A-Z]{3}T|[A-Z]{3}|[+-][0-9]{2})/;
 
 function readAbbreviation(reader: Reader, found: Found): boolean {
@@ -175,7 +175,7 @@ function readAbbreviation(reader: Reader, found: Found): boolean {
   if (name === undefined) return false;
   const hours = /^(?:GMT)?([+-][0-9]{1,2})$/.exec(name)?.[1];
   if (hours !== undefined && Math.abs(Number(hours)) >= 24) return false;
-  found.offset = name.startsWith('GMT') && hours !== undefined ? Number(hours) * 3_600 : 0;
+  found.offset = 0;
   reader.at += name.length;
   return true;
 }

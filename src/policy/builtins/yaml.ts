@@ -1,6 +1,6 @@
-import { parseAllDocuments, parseDocument, stringify } from 'yaml';
+import { parseAllDocuments, parseDocument, Scalar, stringify } from 'yaml';
 import { parseRegoText, RegoNumber, RegoObject, RegoSet, type RegoValue } from '../rego-value.ts';
-import { type Builtin, type Builtins, FAILED, stringAt } from './builtin.ts';
+import { asString, type Builtin, type Builtins, FAILED, stringAt } from './builtin.ts';
 import { compareRego } from './rego-order.ts';
 
 /** OPA's `yaml` family. */
@@ -14,11 +14,11 @@ export const YAML_BUILTINS: Builtins = new Map<string, Builtin>([
 const MAX_ALIASES = 100;
 
 function parseYaml(text: string): RegoValue | undefined {
-  const documents = parseAllDocuments(text, { intAsBigInt: true, logLevel: 'silent' });
-  if (!Array.isArray(documents)) return null;
-  if (documents.length > 1) return undefined;
-  const document = parseDocument(text, { intAsBigInt: true, logLevel: 'silent' });
-  if (document.errors.length > 0) return undefined;
+  // Of two equal keys the last wins, as in OPA.
+  const documents = parseAllDocuments(text, { intAsBigInt: true, logLevel: 'silent', uniqueKeys: false });
+  const [document, more] = documents;
+  if (document === undefined) return null;
+  if (more !== undefined || document.errors.length > 0) return undefined;
   try {
     return toRego(document.toJS({ maxAliasCount: MAX_ALIASES, mapAsMap: true }));
   } catch {
@@ -52,17 +52,31 @@ function keyText(key: unknown): string {
 }
 
 function writeYaml(value: RegoValue): string {
-  return stringify(fromRego(value), { indentSeq: false, lineWidth: 0, singleQuote: true, version: '1.1' });
+  return stringify(fromRego(value), { lineWidth: 0, singleQuote: true, version: '1.1' });
 }
 
 /** Numbers keep their digits as far as YAML's own types do; sets are lists, keys are sorted. */
 function fromRego(value: RegoValue): unknown {
+  if (typeof value === 'string') return quotedIfNeeded(value);
   if (value === null || typeof value !== 'object') return value;
   if (value instanceof RegoNumber) return /^-?[0-9]+$/.test(value.text) ? BigInt(value.text) : Number(value.text);
   if (value instanceof RegoSet) return [...value.items].sort(compareRego).map(fromRego);
   if (value instanceof RegoObject) {
-    const entries = [...value.entries].sort(([left], [right]) => compareRego(left, right));
-    return new Map(entries.map(([key, member]) => [key, fromRego(member)]));
+    // Without a prototype, so that every key is an ordinary one.
+    const members: { [key: string]: unknown } = Object.create(null);
+    for (const [key, member] of [...value.entries].sort(([left], [right]) => compareRego(left, right))) {
+      members[asString(key)] = fromRego(member);
+    }
+    return members;
   }
   return value.map(fromRego);
+}
+
+/** What would be read back as something else than a text stands in double quotes. */
+function quotedIfNeeded(text: string): unknown {
+  const read: unknown = parseDocument(text, { version: '1.1', logLevel: 'silent' }).toJS();
+  if (typeof read === 'string' || /[\n:#]/.test(text)) return text;
+  const scalar = new Scalar(text);
+  scalar.type = Scalar.QUOTE_DOUBLE;
+  return scalar;
 }

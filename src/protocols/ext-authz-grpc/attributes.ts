@@ -1,6 +1,6 @@
 import type { JsonValue } from '../../decision/json.ts';
 import { ListValue, Struct, Value } from './check-request.ts';
-import { type Placed, valueOf, type WireMessage, type WireValue } from './wire-message.ts';
+import { KIND, type Placed, valueOf, type WireMessage, type WireValue } from './wire-message.ts';
 
 /**
  * The JSON value that opa-envoy-plugin makes of a message: only what was sent, zero scalars left out unless they
@@ -34,7 +34,7 @@ function isOmitted(field: Placed, value: WireValue): boolean {
 function toJson(field: Placed, value: WireValue): JsonValue {
   if (value instanceof Uint8Array) {
     const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-    return bytes.toString(field.kind === 'utf8' ? 'utf8' : 'base64');
+    return bytes.toString(field.kind === KIND.utf8 ? 'utf8' : 'base64');
   }
   if (value instanceof Map) return fromMap(value);
   if (typeof value !== 'object') return value;

@@ -72,34 +72,32 @@ function fromAttributes(attributes: WireMessage, context: CheckContext): AccessR
     headersAreRaw,
     capabilities: CAPABILITIES,
   };
-  setText(access, 'scheme', textOf(http, scheme));
-  setText(access, 'protocol', textOf(http, protocol));
-  setText(access, 'requestId', onlyValue(headers, 'x-request-id') || textOf(http, id));
-  setText(access, 'traceparent', onlyValue(headers, 'traceparent'));
+  // Protobuf sends no empty text: an empty one is an absent one.
+  const schemeText = textOf(http, scheme);
+  if (schemeText !== '') access.scheme = schemeText;
+  const protocolText = textOf(http, protocol);
+  if (protocolText !== '') access.protocol = protocolText;
+  const requestId = onlyValue(headers, 'x-request-id') || textOf(http, id);
+  if (requestId !== '') access.requestId = requestId;
+  const traceparent = onlyValue(headers, 'traceparent');
+  if (traceparent !== '') access.traceparent = traceparent;
   const declared = declaredLength(headers);
   if (declared !== undefined) access.declaredLength = declared;
   const peer = valueOf(attributes, source);
-  if (peer !== undefined) {
-    setText(access, 'sourceAddress', socketAddress(peer));
-    setText(access, 'sourcePrincipal', textOf(peer, Peer.fields.principal));
-    setText(access, 'sourceCertificate', textOf(peer, Peer.fields.certificate));
-  }
+  if (peer !== undefined) setPeer(access, peer);
   if (context.deadlineMs !== undefined) access.deadlineMs = context.deadlineMs;
   return access;
 }
 
 type Mutable<T> = { -readonly [key in keyof T]: T[key] };
 
-type OptionalText =
-  | 'scheme'
-  | 'protocol'
-  | 'requestId'
-  | 'traceparent'
-  | `source${'Address' | 'Principal' | 'Certificate'}`;
-
-/** Protobuf sends no empty text: an empty one is an absent one. */
-function setText(access: Mutable<AccessRequest>, member: OptionalText, text: string): void {
-  if (text !== '') access[member] = text;
+function setPeer(access: Mutable<AccessRequest>, peer: WireMessage): void {
+  const address = socketAddress(peer);
+  if (address !== '') access.sourceAddress = address;
+  const principal = textOf(peer, Peer.fields.principal);
+  if (principal !== '') access.sourcePrincipal = principal;
+  const certificate = textOf(peer, Peer.fields.certificate);
+  if (certificate !== '') access.sourceCertificate = certificate;
 }
 
 const NO_EXTENSIONS: ReadonlyMap<string, string> = new Map();

@@ -13,20 +13,26 @@ export type WireValue =
 /** Protobuf wire types (protobuf.dev/programming-guides/encoding). */
 export const WIRE = { varint: 0, fixed64: 1, bytes: 2, startGroup: 3, endGroup: 4, fixed32: 5 } as const;
 
-/** `utf8` is a `string` field that is kept as its bytes, checked, because it is large and mostly read as bytes. */
-export type FieldKind =
-  | 'text'
-  | 'utf8'
-  | 'bytes'
-  | 'int64'
-  | 'int32'
-  | 'uint32'
-  | 'bool'
-  | 'double'
-  | 'message'
-  | 'messages'
-  | 'textMap'
-  | 'messageMap';
+/**
+ * How a field is read; numbers, because the reader switches on it for every field. `utf8` is a `string` field that is
+ * kept as its bytes, checked, because it is large and mostly read as bytes.
+ */
+export const KIND = {
+  text: 0,
+  textMap: 1,
+  message: 2,
+  utf8: 3,
+  bytes: 4,
+  int64: 5,
+  int32: 6,
+  uint32: 7,
+  bool: 8,
+  double: 9,
+  messages: 10,
+  messageMap: 11,
+} as const;
+
+export type FieldKind = (typeof KIND)[keyof typeof KIND];
 
 /** One field of a message; `T` is what {@link valueOf} yields for it. */
 export interface Field<T extends WireValue = WireValue> {
@@ -115,31 +121,31 @@ export function clearField(message: WireMessage | undefined, field: Placed): voi
   if (message !== undefined) message.values[field.slot] = undefined;
 }
 
-export const text = (number: number): Field<string> => ({ number, kind: 'text', wireType: WIRE.bytes });
-export const utf8 = (number: number): Field<Uint8Array> => ({ number, kind: 'utf8', wireType: WIRE.bytes });
-export const bytes = (number: number): Field<Uint8Array> => ({ number, kind: 'bytes', wireType: WIRE.bytes });
-export const int64 = (number: number): Field<number | bigint> => ({ number, kind: 'int64', wireType: WIRE.varint });
+export const text = (number: number): Field<string> => ({ number, kind: KIND.text, wireType: WIRE.bytes });
+export const utf8 = (number: number): Field<Uint8Array> => ({ number, kind: KIND.utf8, wireType: WIRE.bytes });
+export const bytes = (number: number): Field<Uint8Array> => ({ number, kind: KIND.bytes, wireType: WIRE.bytes });
+export const int64 = (number: number): Field<number | bigint> => ({ number, kind: KIND.int64, wireType: WIRE.varint });
 /** Also for enums, which are kept as their numbers. */
-export const int32 = (number: number): Field<number> => ({ number, kind: 'int32', wireType: WIRE.varint });
-export const uint32 = (number: number): Field<number> => ({ number, kind: 'uint32', wireType: WIRE.varint });
-export const bool = (number: number): Field<boolean> => ({ number, kind: 'bool', wireType: WIRE.varint });
-export const double = (number: number): Field<number> => ({ number, kind: 'double', wireType: WIRE.fixed64 });
+export const int32 = (number: number): Field<number> => ({ number, kind: KIND.int32, wireType: WIRE.varint });
+export const uint32 = (number: number): Field<number> => ({ number, kind: KIND.uint32, wireType: WIRE.varint });
+export const bool = (number: number): Field<boolean> => ({ number, kind: KIND.bool, wireType: WIRE.varint });
+export const double = (number: number): Field<number> => ({ number, kind: KIND.double, wireType: WIRE.fixed64 });
 export const textMap = (number: number): Field<Map<string, string>> => ({
   number,
-  kind: 'textMap',
+  kind: KIND.textMap,
   wireType: WIRE.bytes,
 });
 
 export function message(number: number, child: () => MessageTable): Field<WireMessage> {
-  return { number, kind: 'message', wireType: WIRE.bytes, child };
+  return { number, kind: KIND.message, wireType: WIRE.bytes, child };
 }
 
 export function messages(number: number, child: () => MessageTable): Field<readonly WireMessage[]> {
-  return { number, kind: 'messages', wireType: WIRE.bytes, child };
+  return { number, kind: KIND.messages, wireType: WIRE.bytes, child };
 }
 
 export function messageMap(number: number, child: () => MessageTable): Field<Map<string, WireMessage>> {
-  return { number, kind: 'messageMap', wireType: WIRE.bytes, child };
+  return { number, kind: KIND.messageMap, wireType: WIRE.bytes, child };
 }
 
 /** Marks a field as member of a `oneof`. */

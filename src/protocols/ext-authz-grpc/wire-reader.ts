@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { type MessageTable, type Placed, WIRE, type WireMessage, type WireValue } from './wire-message.ts';
+import { KIND, type MessageTable, type Placed, WIRE, type WireMessage, type WireValue } from './wire-message.ts';
 
 /** Bytes that are no message of the wanted type. The text names the message and the field, never the content. */
 export class WireFault extends Error {
@@ -22,12 +22,9 @@ const MAX_DEPTH = 100;
 class WireReader {
   readonly buffer: Buffer;
   private at = 0;
-  private readonly view: DataView;
 
   constructor(source: Uint8Array) {
-    const { buffer, byteOffset, byteLength } = source;
-    this.buffer = Buffer.isBuffer(source) ? source : Buffer.from(buffer, byteOffset, byteLength);
-    this.view = new DataView(buffer, byteOffset, byteLength);
+    this.buffer = Buffer.isBuffer(source) ? source : Buffer.from(source.buffer, source.byteOffset, source.byteLength);
   }
 
   /** Reads up to `end`; into `merged` when the message was sent before. */
@@ -57,38 +54,38 @@ class WireReader {
     depth: number,
   ): WireValue {
     switch (field.kind) {
-      case 'text':
+      case KIND.text:
         return this.text(this.length(end, table, field), table, field);
-      case 'utf8': {
+      case KIND.utf8: {
         const sent = this.bytes(this.length(end, table, field));
         if (!isUtf8(sent)) throw fault(table, field, 'is not valid UTF-8');
         return sent;
       }
-      case 'bytes':
+      case KIND.bytes:
         return this.bytes(this.length(end, table, field));
-      case 'int64':
+      case KIND.int64:
         return this.int64(end, table, field);
-      case 'int32':
+      case KIND.int32:
         return toInt32(this.int64(end, table, field));
-      case 'uint32':
+      case KIND.uint32:
         return toInt32(this.int64(end, table, field)) >>> 0;
-      case 'bool':
+      case KIND.bool:
         return this.int64(end, table, field) !== 0;
-      case 'double':
+      case KIND.double:
         return this.double(end, table, field);
-      case 'message': {
+      case KIND.message: {
         const until = this.length(end, table, field);
         return this.message(childOf(field), until, depth - 1, isMessage(before) ? before : undefined);
       }
-      case 'messages': {
+      case KIND.messages: {
         const until = this.length(end, table, field);
         const one = this.message(childOf(field), until, depth - 1, undefined);
         if (!isList(before)) return [one];
         before.push(one);
         return before;
       }
-      case 'textMap':
-      case 'messageMap': {
+      case KIND.textMap:
+      case KIND.messageMap: {
         const until = this.length(end, table, field);
         return this.entry(table, field, before, until, depth - 1);
       }
@@ -105,7 +102,7 @@ class WireReader {
   ): WireValue {
     // A map field's slot holds nothing but its own kind of map; see `valueOf`.
     const map = (before ?? new Map()) as Map<string, string | WireMessage>;
-    const child = field.kind === 'messageMap' ? childOf(field) : undefined;
+    const child = field.kind === KIND.messageMap ? childOf(field) : undefined;
     let key = '';
     let value: string | WireMessage | undefined;
     while (this.at < end) {
@@ -190,7 +187,7 @@ class WireReader {
 
   private double(end: number, table: MessageTable, field: Placed): number {
     if (this.at + 8 > end) throw fault(table, field, 'is truncated');
-    const value = this.view.getFloat64(this.at, true);
+    const value = this.buffer.readDoubleLE(this.at);
     this.at += 8;
     return value;
   }

@@ -65,7 +65,11 @@ describe('a strict archive reader', () => {
     ['is a contiguous file', 'bundle_invalid', archiveOf(member({ type: '7' }))],
     ['is a file with a link target', 'bundle_invalid', archiveOf(member({ link: 'other' }))],
     ['is a PAX header', 'bundle_invalid', archiveOf(member({ type: 'x' }, '20 path=../data.json\n'), member({}))],
-    ['is a global PAX header', 'bundle_invalid', archiveOf(member({ type: 'g' }, '20 path=../data.json\n'), member({}))],
+    [
+      'is a global PAX header',
+      'bundle_invalid',
+      archiveOf(member({ type: 'g' }, '20 path=../data.json\n'), member({})),
+    ],
     ['is a GNU long name', 'bundle_invalid', archiveOf(member({ type: 'L' }, '../data.json\0'), member({}))],
     ['is a GNU long link', 'bundle_invalid', archiveOf(member({ type: 'K' }, '/etc/passwd\0'), member({}))],
     ['is a GNU sparse file', 'bundle_invalid', archiveOf(member({ type: 'S', magic: 'ustar  \0' }))],
@@ -74,11 +78,23 @@ describe('a strict archive reader', () => {
     ['is there twice', 'bundle_invalid', archiveOf(member({}, '{"a":1}'), member({}, '{"a":2}'))],
     ['is there twice, once with a slash', 'bundle_invalid', archiveOf(member({}), member({ name: '/data.json' }))],
     ['has a twin in another case', 'bundle_invalid', archiveOf(member({}), member({ name: 'Data.JSON' }))],
-    ['has a twin in another Unicode form', 'bundle_invalid', archiveOf(member({ name: 'é' }), member({ name: 'e\u0301' }))],
-    ['has a folder twin in another case', 'bundle_invalid', archiveOf(member({ name: 'a/x' }), member({ name: 'A/y' }))],
+    [
+      'has a twin in another Unicode form',
+      'bundle_invalid',
+      archiveOf(member({ name: 'é' }), member({ name: 'e\u0301' })),
+    ],
+    [
+      'has a folder twin in another case',
+      'bundle_invalid',
+      archiveOf(member({ name: 'a/x' }), member({ name: 'A/y' })),
+    ],
     ['is a file and then a folder', 'bundle_invalid', archiveOf(member({ name: 'a' }), member({ name: 'a/b' }))],
     ['is a folder and then a file', 'bundle_invalid', archiveOf(member({ name: 'a/b' }), member({ name: 'A' }))],
-    ['names a folder twice', 'bundle_invalid', archiveOf(member({ name: 'a/', type: '5' }, ''), member({ name: 'A/', type: '5' }, ''))],
+    [
+      'names a folder twice',
+      'bundle_invalid',
+      archiveOf(member({ name: 'a/', type: '5' }, ''), member({ name: 'A/', type: '5' }, '')),
+    ],
     ['has a wrong checksum', 'bundle_invalid', archiveOf(member({ checksum: '000001\0 ' }))],
     ['has a checksum that is no number', 'bundle_invalid', archiveOf(member({ checksum: 'zzzzzz\0 ' }))],
     ['has a blank checksum', 'bundle_invalid', archiveOf(member({ checksum: '        ' }))],
@@ -92,7 +108,11 @@ describe('a strict archive reader', () => {
     ['has a mode that is not octal', 'bundle_invalid', archiveOf(member({ mode: 'rw-r--r-' }))],
     ['has a size beyond its end', 'bundle_truncated', archiveOf(rawHeader({ size: '00000100000\0' }))],
     ['has the greatest size', 'bundle_too_large', archiveOf(rawHeader({ size: '777777777777' }))],
-    ['is padded with more than zeros', 'bundle_invalid', archiveOf(rawHeader({ size: '00000000001\0' }), Buffer.alloc(512, 'x'))],
+    [
+      'is padded with more than zeros',
+      'bundle_invalid',
+      archiveOf(rawHeader({ size: '00000000001\0' }), Buffer.alloc(512, 'x')),
+    ],
     ['has no end mark', 'bundle_truncated', gzip(member({}))],
     ['has half an end mark', 'bundle_truncated', gzip(tarOf(member({}), new Uint8Array(512)))],
     ['has a member after its end', 'bundle_invalid', gzip(tarOf(member({}), END, member({ name: 'b' }), END))],
@@ -112,7 +132,11 @@ describe('a strict archive reader', () => {
     ['has another compression method', 'bundle_invalid', changed(honest, 2)],
     ['unpacks to too much', 'bundle_too_large', gzip(Buffer.alloc(65 * 2 ** 20))],
     ['has too large a member', 'bundle_too_large', archiveOf(member({}, Buffer.alloc(49 * 2 ** 20)))],
-    ['has too many members', 'bundle_too_large', archiveOf(...Array.from({ length: 4097 }, (_, at) => member({ name: `${at}` }, '')))],
+    [
+      'has too many members',
+      'bundle_too_large',
+      archiveOf(...Array.from({ length: 4097 }, (_, at) => member({ name: `${at}` }, ''))),
+    ],
   ];
 
   it.each(HOSTILE)('refuses an archive that %s: %s', (_fault, code, archive) => {
@@ -182,12 +206,24 @@ describe('the archive writer', () => {
     for (const [name, content] of files) expect(Buffer.from(read.get(name) ?? [])).toEqual(Buffer.from(content));
   });
 
-  it.each(['../x', '/', 'a//b', `${'x'.repeat(300)}`, 'a\\b'])('writes no name that the reader would refuse: %s', (name) => {
-    expect(codeOf(() => packArchive(new Map([[name, text('')]])))).toBe('bundle_invalid');
-  });
+  it.each(['../x', '/', 'a//b', `${'x'.repeat(300)}`, 'a\\b'])(
+    'writes no name that the reader would refuse: %s',
+    (name) => {
+      expect(codeOf(() => packArchive(new Map([[name, text('')]])))).toBe('bundle_invalid');
+    },
+  );
 
   it('writes no twins', () => {
-    expect(codeOf(() => packArchive(new Map([['a', text('')], ['A', text('')]])))).toBe('bundle_invalid');
+    expect(
+      codeOf(() =>
+        packArchive(
+          new Map([
+            ['a', text('')],
+            ['A', text('')],
+          ]),
+        ),
+      ),
+    ).toBe('bundle_invalid');
   });
 });
 

@@ -299,7 +299,7 @@ describe('bounds', () => {
     };
     expect(request.path).toHaveLength(512);
     expect(request.path.endsWith('…')).toBe(true);
-    expect(request.host).toHaveLength(512);
+    expect(request.host).toHaveLength(256);
     expect(identity.subject).toHaveLength(256);
     expect(identity.roles).toHaveLength(32);
     expect(event.erased).toEqual(['/input/identity/roles/32']);
@@ -322,7 +322,7 @@ describe('bounds', () => {
   test('what splits lines or hides text is escaped', () => {
     const path = '/a\u2028b\u2029c\u0085d\u009b2Je\u202ef\n\r\u0000g\ud800';
     const line = lineOf(allowOutcome({ inspected: inspected({ path }) }));
-    expect(line.slice(0, -1)).not.toMatch(/[\n\r\u0000-\u001f\u007f-\u009f\u2028\u2029\u202e]/);
+    expect(line.slice(0, -1)).not.toMatch(/[\p{Cc}\u2028\u2029\u202e]/u);
     expect(JSON.parse(line).input.request.path).toBe(path.toWellFormed());
   });
 

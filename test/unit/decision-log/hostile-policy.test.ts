@@ -146,7 +146,7 @@ function disguised(random: Random, secret: string): string {
     case 0:
       return secret.toUpperCase();
     case 1:
-      return [...secret].map((letter) => `%${letter.charCodeAt(0).toString(16)}`).join('');
+      return [...Buffer.from(secret)].map((byte) => `%${byte.toString(16)}`).join('');
     case 2:
       return `${'x'.repeat(random.below(600))}${secret}`;
     case 3:

@@ -5,7 +5,7 @@ interface Held {
   readonly queue: Queue<number>;
   readonly consumed: number[];
   /** Runs what was scheduled; answers how many runs that were. */
-  turn(): number;
+  readonly turn: () => number;
 }
 
 function held(maxItems: number, monotonicMs = (): number => 0): Held {

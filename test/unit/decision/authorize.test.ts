@@ -386,6 +386,8 @@ describe('what a door cannot carry out', () => {
     ['a query removal', { allow: true, query_remove: ['a'] }, 'deny'],
     ['an unlisted header', { allow: true, headers: { 'x-other': '1' } }, 'deny'],
     ['an upstream that is not listed', { allow: true, upstream: 'a' }, 'deny'],
+    ['a response header of a listed name', { allow: true, response_headers: { 'x-listed': '1' } }, 'deny'],
+    ['a response header', { allow: true, response_headers: { 'x-other': '1' } }, 'allow'],
     ['a listed header', { allow: true, headers: { 'X-Listed': '1' } }, 'allow'],
     ['a removal', { allow: true, remove_headers: ['x-other'] }, 'allow'],
   ])('%s', async (_name, verdict, kind) => {

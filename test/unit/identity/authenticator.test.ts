@@ -74,7 +74,7 @@ describe('with an issuer whose keys are in a file', () => {
     });
 
   /** Reading a file takes real time: waits for what it leads to. */
-  const seen = (what: () => unknown) => expect.poll(what, { timeout: 5000 });
+  const seen = (what: () => unknown) => expect.poll(what, { timeout: 20_000 });
 
   test('no header is anonymous, a good token verified, a bad one refused', async () => {
     await writeFile(file, jwks(publicJwk(key)));

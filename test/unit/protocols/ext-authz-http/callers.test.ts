@@ -98,7 +98,11 @@ describeWith(['openssl'], 'a door with certificates', () => {
     const clock = createManualClock();
     const core = createCore(() => verdict({ allow: true }));
     const events: unknown[] = [];
-    const door = await startDoor(core, { tls: live }, { startTimer: clock.startTimer, onTlsReload: (event) => events.push(event) });
+    const door = await startDoor(
+      core,
+      { tls: live },
+      { startTimer: clock.startTimer, onTlsReload: (event) => events.push(event) },
+    );
     running.push(door);
     const subject = async (): Promise<string | undefined> => {
       const socket = open(door.port);
@@ -121,6 +125,8 @@ describeWith(['openssl'], 'a door with certificates', () => {
 
   test('does not start without its files', async () => {
     const core = createCore(() => verdict({ allow: true }));
-    await expect(startDoor(core, { tls: { cert: '/nowhere/a', key: first.key } })).rejects.toThrow('no usable certificate');
+    await expect(startDoor(core, { tls: { cert: '/nowhere/a', key: first.key } })).rejects.toThrow(
+      'no usable certificate',
+    );
   });
 });

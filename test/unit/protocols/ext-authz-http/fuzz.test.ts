@@ -59,8 +59,12 @@ function statusesOf(port: number, bytes: Buffer): Promise<readonly number[]> {
   return new Promise((resolve) => {
     const received: Buffer[] = [];
     const socket = connect({ host: '127.0.0.1', port });
-    socket.setTimeout(40, () => socket.destroy());
-    socket.on('data', (chunk: Buffer) => received.push(chunk));
+    // Long for what may be waiting for more bytes, short for what may follow an answer.
+    socket.setTimeout(300, () => socket.destroy());
+    socket.on('data', (chunk: Buffer) => {
+      received.push(chunk);
+      socket.setTimeout(15);
+    });
     socket.on('error', () => undefined);
     socket.on('close', () => resolve(readAnswers(Buffer.concat(received)).answers.map(({ status }) => status)));
     socket.write(bytes);
