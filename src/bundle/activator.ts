@@ -68,7 +68,9 @@ interface Watched extends WatchedBundle {
 /** Keeps one set of bundles in force: download is not activation, and a set is activated whole or not at all. */
 export function createActivator(options: ActivatorOptions): Activator {
   const { activate, clock, entrypoints, logger, metrics } = options;
-  const watched = [...options.bundles].map(([name, bundle]): Watched => ({ name, ...bundle, attempt: Promise.resolve() }));
+  const watched = [...options.bundles].map(
+    ([name, bundle]): Watched => ({ name, ...bundle, attempt: Promise.resolve() }),
+  );
   const stopping = new AbortController();
   let pollers: readonly Poller[] = [];
   let last: Promise<unknown> = Promise.resolve();

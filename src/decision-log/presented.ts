@@ -83,16 +83,16 @@ class Collected {
     if (this.#pieces.length === 0) return undefined;
     if (this.#pieces.length >= MAX_PIECES) return { mask: () => MASKED };
     const pieces = this.#pieces.sort((a, b) => b.length - a.length);
-    const runs = this.#runs;
+    const runs = new Runs(this.#runs);
     const shortest = Math.min(pieces.at(-1)?.length ?? 0, RUN_AT_LEAST);
     const isPresented = (lower: string, exact: boolean): boolean =>
-      pieces.some((piece) => lower.includes(piece)) || (!exact && sharesRun(lower, runs));
+      pieces.some((piece) => lower.includes(piece)) || (!exact && runs.isSharedBy(lower));
     return {
       mask: (text, exact) => {
         if (text.length < shortest) return text;
         const replaced = replacePieces(text, pieces);
         const lower = replaced.toLowerCase();
-        if (!exact && sharesRun(lower, runs)) return MASKED;
+        if (!exact && runs.isSharedBy(lower)) return MASKED;
         return lower.includes('%') && isPresented(percentDecoded(lower), exact) ? MASKED : replaced;
       },
     };
@@ -163,13 +163,26 @@ function replaceAt(text: string, lower: string, piece: string): string {
 const RUN_AT_LEAST = 24;
 const WINDOW = 12;
 
-/** Whether two texts share a run of 24 characters: such a run holds a whole window of 12 at a multiple of 13. */
-function sharesRun(text: string, others: string): boolean {
-  if (text.length < RUN_AT_LEAST || others === '') return false;
-  for (let at = 0; at + WINDOW <= text.length; at += RUN_AT_LEAST - WINDOW + 1) {
-    if (others.includes(text.slice(at, at + WINDOW))) return true;
+/** Characters that are searched for one event, about half a millisecond; texts beyond it count as sharing a run. */
+const MAX_SEARCHED = 512 * 1024;
+
+/** Finds runs of 24 characters: such a run holds a whole window of 12 at a multiple of 13. */
+class Runs {
+  readonly #text: string;
+  #searched = 0;
+
+  constructor(text: string) {
+    this.#text = text;
   }
-  return false;
+
+  isSharedBy(other: string): boolean {
+    if (other.length < RUN_AT_LEAST || this.#text === '') return false;
+    for (let at = 0; at + WINDOW <= other.length; at += RUN_AT_LEAST - WINDOW + 1) {
+      this.#searched += this.#text.length;
+      if (this.#searched > MAX_SEARCHED || this.#text.includes(other.slice(at, at + WINDOW))) return true;
+    }
+    return false;
+  }
 }
 
 const ESCAPE = /%([0-9a-f]{2})/g;

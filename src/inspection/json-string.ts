@@ -7,6 +7,7 @@ import { Buffer } from 'node:buffer';
 export function decodeJsonString(bytes: Uint8Array, start: number, end: number, escaped: boolean): string {
   const view = asBuffer(bytes);
   if (!escaped) return view.toString('utf8', start + 1, end - 1);
+  // Never a whole object: some V8 releases misread an object's escaped keys (nodejs/node#63785).
   const text: unknown = JSON.parse(view.toString('utf8', start, end));
   return typeof text === 'string' ? text.toWellFormed() : '';
 }

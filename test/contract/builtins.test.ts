@@ -19,7 +19,9 @@ describeWith(['opa'], 'host builtins give what OPA gives', () => {
     const rego = source();
     for (const [name, value] of Object.entries(evaluateWithOpa(rego))) ofOpa.set(name, value);
     const engine = createWasmEngineForTest();
-    const policy = await engine.load(compilePolicy({ rego: { 'table.rego': rego }, entrypoints: ['table/values'], data: ANY }));
+    const policy = await engine.load(
+      compilePolicy({ rego: { 'table.rego': rego }, entrypoints: ['table/values'], data: ANY }),
+    );
     const { value } = policy.evaluate('table/values', policyInput({}), AT);
     for (const [name, text] of Object.entries(value as Record<string, string>)) ofHost.set(name, text);
     policy.close();

@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as pause } from 'node:timers/promises';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import { createActivator } from '../../src/bundle/activator.ts';
 import { unpackTar } from '../../src/bundle/archive.ts';
@@ -18,6 +18,7 @@ import { UsageError } from '../../src/cli/command.ts';
 import { INPUT_MEMBERS, type PolicyInput } from '../../src/decision/input.ts';
 import { isObject, RawJson } from '../../src/decision/json.ts';
 import { createWasmEngine } from '../../src/policy/wasm-engine.ts';
+import { describeWith } from '../support/describe-with.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import { ROOT, toolOrSkip } from '../support/tools.ts';
 
@@ -88,7 +89,7 @@ function toPolicyInput(input: unknown): PolicyInput {
   ) as PolicyInput;
 }
 
-describe('the checked-in bundle', () => {
+describeWith(['opa'], 'the checked-in bundle', () => {
   it('is what its sources give, byte for byte of the tar', async () => {
     const { bytes } = await buildBundle(shippedBuild);
     expect(Buffer.compare(unpackTar(bytes), unpackTar(shipped)), 'run `npm run bundle` and pin the digest').toBe(0);
@@ -148,7 +149,7 @@ describe('the checked-in bundle', () => {
   });
 });
 
-describe('the builder', () => {
+describeWith(['opa'], 'the builder', () => {
   const SOURCES = {
     'shop/shop.rego': 'package shop\n\n# METADATA\n# entrypoint: true\nallow := data.shop.open\n',
     'shop/data.json': '{"open": true, "number": 12345678901234567890}',
@@ -243,7 +244,7 @@ describe('the builder', () => {
   });
 });
 
-describe('policies written for opa-envoy-plugin', () => {
+describeWith(['opa'], 'policies written for opa-envoy-plugin', () => {
   const FIXTURES = [
     { name: 'v0-signed-tokens', v0Compatible: true },
     { name: 'v1-office-hours', v0Compatible: false },
@@ -276,7 +277,7 @@ describe('policies written for opa-envoy-plugin', () => {
   });
 });
 
-describe('two bundles', () => {
+describeWith(['opa'], 'two bundles', () => {
   const packageOf = async (name: string, answer: string) =>
     (
       await buildFolder(
@@ -337,7 +338,7 @@ describe('two bundles', () => {
   });
 });
 
-describe('sallyport build', () => {
+describeWith(['opa'], 'sallyport build', () => {
   const runBuild = async (cwd: string, ...argv: string[]) => {
     const said = { out: '', err: '' };
     const io = {

@@ -3,11 +3,12 @@ import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
+import { describeWith } from '../support/describe-with.ts';
 import { ROOT, toolOrSkip } from '../support/tools.ts';
 
 const run = promisify(execFile);
-const opa = toolOrSkip('opa');
+const opa = toolOrSkip('opa') ?? 'opa';
 
 interface Mutant {
   readonly file: string;
@@ -33,7 +34,7 @@ function mutantsOf(file: string, text: string): readonly Mutant[] {
   });
 }
 
-describe.skipIf(opa === undefined)('the shipped policies', () => {
+describeWith(['opa'], 'the shipped policies', () => {
   it('have a test that fails without each rule, and without each condition of a rule', async () => {
     const names = (await readdir(join(ROOT, 'policies'), { recursive: true })).filter(
       (name) => name.endsWith('.rego') && !name.endsWith('_test.rego'),
@@ -48,7 +49,7 @@ describe.skipIf(opa === undefined)('the shipped policies', () => {
       const judge = async (mutant: Mutant, folder: string): Promise<void> => {
         await cp(join(ROOT, 'policies'), folder, { recursive: true });
         await writeFile(join(folder, mutant.file), mutant.text);
-        const passed = await run(opa ?? 'opa', ['test', '--bundle', folder]).then(
+        const passed = await run(opa, ['test', '--bundle', folder]).then(
           () => true,
           () => false,
         );

@@ -1,7 +1,15 @@
-import { createHmac, generateKeyPairSync, type KeyObject, sign, constants } from 'node:crypto';
+import { constants, createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 
 /** Operands whose type OPA's compiler cannot know, as data of the test. */
-export const ANY = { any: { one: 1, text: 'x', none: [], autumn: [1_698_500_000e9, 'Europe/Berlin'], spring: [1_679_700_600e9, 'Europe/Berlin'] } };
+export const ANY = {
+  any: {
+    one: 1,
+    text: 'x',
+    none: [],
+    autumn: [1_698_500_000e9, 'Europe/Berlin'],
+    spring: [1_679_700_600e9, 'Europe/Berlin'],
+  },
+};
 
 /** Rego expressions whose value OPA and our host must agree on; an error must be undefined in both. */
 export const EXPRESSIONS: readonly string[] = [
@@ -87,12 +95,33 @@ export const EXPRESSIONS: readonly string[] = [
     '"3.5mi"',
     '"7e"',
   ]),
-  ...list('strings.any_prefix_match', ['"abc", "ab"', '["x", "abc"], {"q", "ab"}', '"abc", []', '"abc", [data.any.one]', '{"a"}, ["b"]']),
+  ...list('strings.any_prefix_match', [
+    '"abc", "ab"',
+    '["x", "abc"], {"q", "ab"}',
+    '"abc", []',
+    '"abc", [data.any.one]',
+    '{"a"}, ["b"]',
+  ]),
   ...list('strings.any_suffix_match', ['"abc", "bc"', '["x", "abc"], {"q", "bc"}', '[], ["a"]']),
   ...list('strings.count', ['"cheese", "e"', '"five", ""', '"aaaa", "aa"', '"ä😀", ""', '"", ""']),
-  ...list('strings.split_n', ['"a.b.c", ".", 2', '"a.b.c", ".", -1', '"a.b.c", ".", 0', '"abc", "", 2', '"a.b", ".", 9', '"a.b.c", ".", -9']),
+  ...list('strings.split_n', [
+    '"a.b.c", ".", 2',
+    '"a.b.c", ".", -1',
+    '"a.b.c", ".", 0',
+    '"abc", "", 2',
+    '"a.b", ".", 9',
+    '"a.b.c", ".", -9',
+  ]),
   ...list('indexof_n', ['"sad", "a"', '"aaa", "aa"', '"ä😀ä", "ä"', '"abc", "x"', '"abc", ""']),
-  ...list('numbers.range_step', ['0, 10, 3', '10, 0, 5', '1, 1, 1', '0, 5, 0', '0, 5, -1', '1.5, 3, 1', '100000000000000000000, 100000000000000000002, 1']),
+  ...list('numbers.range_step', [
+    '0, 10, 3',
+    '10, 0, 5',
+    '1, 1, 1',
+    '0, 5, 0',
+    '0, 5, -1',
+    '1.5, 3, 1',
+    '100000000000000000000, 100000000000000000002, 1',
+  ]),
   ...list('object.subset', [
     '{"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}',
     '{"a": 1}, {"a": 2}',
@@ -107,7 +136,13 @@ export const EXPRESSIONS: readonly string[] = [
     '[1, 2, 1, 2, 3], [1, 2, 3]',
   ]),
   ...list('glob.quote_meta', ['"*.github.com"', '"a\\\\b?[c]{d,e}!-^$()|+"', '""']),
-  ...list('glob.match', ['"*.a.com", ["."], "x.a.com"', '"**", [], "a.b"', '"{a,b}*", ["/"], "bc"', '"[a-c]?", [], "bq"', '"a*", null, "a.b"']),
+  ...list('glob.match', [
+    '"*.a.com", ["."], "x.a.com"',
+    '"**", [], "a.b"',
+    '"{a,b}*", ["/"], "bc"',
+    '"[a-c]?", [], "bq"',
+    '"a*", null, "a.b"',
+  ]),
   ...regexes(),
   ...nets(),
   ...times(),
@@ -189,7 +224,10 @@ function sprintfs(): readonly string[] {
     ['%v', '[1e400]'],
     ['%v', '[-0.0]'],
   ];
-  return [...cases.map(([format, values]) => `sprintf(${JSON.stringify(format)}, ${values})`), 'sprintf("%s", data.any.text)'];
+  return [
+    ...cases.map(([format, values]) => `sprintf(${JSON.stringify(format)}, ${values})`),
+    'sprintf("%s", data.any.text)',
+  ];
 }
 
 function regexes(): readonly string[] {
@@ -210,7 +248,16 @@ function regexes(): readonly string[] {
       '"x", "(a)|x", "[$1]"',
       '"😀a😀", "a", "$9"',
     ]),
-    ...list('regex.split', ['"/", "a/b/c"', '"b*", "abc"', '"x", ""', '"", "abc"', '"a", "banana"', '"(", "a"', '"[0-9]+", "a1b22c"', '"a", "a"']),
+    ...list('regex.split', [
+      '"/", "a/b/c"',
+      '"b*", "abc"',
+      '"x", ""',
+      '"", "abc"',
+      '"a", "banana"',
+      '"(", "a"',
+      '"[0-9]+", "a1b22c"',
+      '"a", "a"',
+    ]),
     ...list('regex.find_n', [
       '"[oa]+", "foo bar", -1',
       '"[oa]+", "foo bar", 1',
@@ -236,8 +283,23 @@ function regexes(): readonly string[] {
 
 function nets(): readonly string[] {
   return [
-    ...list('net.cidr_is_valid', ['"10.0.0.0/8"', '"10.0.0.0"', '"10.0.0.0/33"', '"::/0"', '"fe80::%eth0/64"', '"010.0.0.0/8"', '"::ffff:1.2.3.4/120"', 'data.any.one', '"1.2.3.4/08"']),
-    ...list('net.cidr_contains', ['"10.0.0.0/8", "10.1.2.3"', '"10.0.0.0/8", "10.1.0.0/16"', '"2001:db8::/32", "2001:db8::1"', '"10.0.0.0/8", "x"']),
+    ...list('net.cidr_is_valid', [
+      '"10.0.0.0/8"',
+      '"10.0.0.0"',
+      '"10.0.0.0/33"',
+      '"::/0"',
+      '"fe80::%eth0/64"',
+      '"010.0.0.0/8"',
+      '"::ffff:1.2.3.4/120"',
+      'data.any.one',
+      '"1.2.3.4/08"',
+    ]),
+    ...list('net.cidr_contains', [
+      '"10.0.0.0/8", "10.1.2.3"',
+      '"10.0.0.0/8", "10.1.0.0/16"',
+      '"2001:db8::/32", "2001:db8::1"',
+      '"10.0.0.0/8", "x"',
+    ]),
     ...list('net.cidr_intersects', ['"10.0.0.0/8", "10.1.0.0/16"', '"10.0.0.0/8", "11.0.0.0/8"']),
     ...list('net.cidr_contains_matches', [
       '"1.1.1.0/24", "1.1.1.128"',
@@ -248,7 +310,13 @@ function nets(): readonly string[] {
       '"x", "1.1.1.1"',
       '["1.1.1.0/24", data.any.one], "1.1.1.1"',
     ]),
-    ...list('net.cidr_expand', ['"192.168.0.0/30"', '"10.0.0.7/32"', '"2001:db8::4/127"', '"10.0.0.0"', '"::fffe:0:0/126"']),
+    ...list('net.cidr_expand', [
+      '"192.168.0.0/30"',
+      '"10.0.0.7/32"',
+      '"2001:db8::4/127"',
+      '"10.0.0.0"',
+      '"::fffe:0:0/126"',
+    ]),
     ...list('net.cidr_merge', [
       '["192.0.128.0/24", "192.0.129.0/24"]',
       '{"10.0.0.0/8", "10.1.0.0/16", "11.0.0.0/8"}',
@@ -264,7 +332,14 @@ function nets(): readonly string[] {
 }
 
 function times(): readonly string[] {
-  const moments = ['1700000000123456789', '0', '-1', '-62135596800000000000', '951782400000000000', '4102444799999999999'];
+  const moments = [
+    '1700000000123456789',
+    '0',
+    '-1',
+    '-62135596800000000000',
+    '951782400000000000',
+    '4102444799999999999',
+  ];
   const layouts = [
     'RFC3339',
     'RFC1123',
@@ -502,7 +577,9 @@ function jwts(): readonly string[] {
   for (const size of ['256', '384', '512']) {
     const secret = (text: string): Buffer => createHmac(`sha${size}`, 'secret').update(text).digest();
     const token = make({ alg: `HS${size}` }, claims, secret);
-    const confused = make({ alg: `HS${size}` }, claims, (text) => createHmac(`sha${size}`, pemOfRsa).update(text).digest());
+    const confused = make({ alg: `HS${size}` }, claims, (text) =>
+      createHmac(`sha${size}`, pemOfRsa).update(text).digest(),
+    );
     const q = JSON.stringify;
     out.push(
       `io.jwt.verify_hs${size}(${q(token)}, "secret")`,
@@ -567,7 +644,8 @@ function signer(
 function make(header: object, payload: unknown, signWith: (text: string) => Buffer): string {
   const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
   // A token within a token is its bare text.
-  const body = typeof payload === 'string' && payload.includes('.') ? Buffer.from(payload).toString('base64url') : part(payload);
+  const body =
+    typeof payload === 'string' && payload.includes('.') ? Buffer.from(payload).toString('base64url') : part(payload);
   const text = `${part(header)}.${body}`;
   return `${text}.${signWith(text).toString('base64url')}`;
 }

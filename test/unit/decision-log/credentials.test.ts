@@ -97,6 +97,12 @@ describe('a credential of this request never stands in its event', () => {
   });
 });
 
+test('a search that would take too long is not made: the text is masked', () => {
+  const huge = `Bearer ${'ab1'.repeat(5_000)}`;
+  const event = eventOf(withPath(`/${'xyz'.repeat(300)}`, [['authorization', huge]]));
+  expect(event.input['request']).toMatchObject({ path: '[masked]', method: 'POST' });
+});
+
 describe('what is no credential stays readable', () => {
   test.each<[string, readonly [string, string][], string]>([
     ['no credential', [], '/tenant-a/llama-3-8b/infer'],
