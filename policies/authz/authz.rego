@@ -14,7 +14,13 @@ import data.tiers
 # title: The verdict on one request
 # description: "{allow, reasons, status?, upstream?}"
 # entrypoint: true
-decision := object.union_n([{"allow": allow, "reasons": sort(reasons)}, refusal, routing])
+decision := {"allow": allow, "reasons": []} if {
+	preflight
+} else := {"allow": allow, "reasons": [], "upstream": models.upstream} if {
+	allow
+} else := {"allow": allow, "reasons": sort(reasons), "status": 413} if {
+	only_the_payload_is_wrong
+} else := {"allow": allow, "reasons": sort(reasons)}
 
 # METADATA
 # title: The charges of one request
@@ -37,28 +43,9 @@ allow if {
 	count(reasons) == 0
 }
 
-default refusal := {}
+reasons := {"anonymous"} if not identified
 
-refusal := {"status": 413} if only_the_payload_is_wrong
-
-default routing := {}
-
-routing := {"upstream": models.upstream} if {
-	allow
-	not preflight
-}
-
-reasons := set() if preflight
-
-reasons := {"anonymous"} if {
-	not preflight
-	not identified
-}
-
-reasons := ((tenancy.reasons | tiers.reasons) | models.reasons) | payload.reasons if {
-	not preflight
-	identified
-}
+reasons := ((tenancy.reasons | tiers.reasons) | models.reasons) | payload.reasons if identified
 
 only_the_payload_is_wrong if {
 	count(payload.reasons) > 0

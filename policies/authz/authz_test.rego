@@ -61,7 +61,8 @@ test_model_that_is_not_granted_is_refused if {
 }
 
 test_grant_is_needed_even_where_nothing_speaks_against if {
-	not authz.allow with input as call with data.models.permitted as false with data.models.reasons as set()
+	verdict := authz.decision with input as call with data.models.permitted as false with data.models.reasons as set()
+	verdict == {"allow": false, "reasons": []}
 }
 
 test_caller_is_needed_even_where_nothing_speaks_against if {

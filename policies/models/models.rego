@@ -28,13 +28,13 @@ permitted if {
 	open_to_tenants(grant)
 }
 
-open_to_roles(grant) if not "roles" in object.keys(grant)
+open_to_roles(grant) if object.get(grant, "roles", "any") == "any"
 
 open_to_roles(grant) if {
 	some role in input.identity.roles
 	role in grant.roles
 }
 
-open_to_tenants(grant) if not "tenants" in object.keys(grant)
+open_to_tenants(grant) if object.get(grant, "tenants", "any") == "any"
 
 open_to_tenants(grant) if input.identity.tenant in grant.tenants

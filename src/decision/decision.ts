@@ -262,7 +262,9 @@ function makeAllow(
   if (!ownedHeaders.every(([, value]) => HEADER_SAFE.test(value))) {
     throw new VerdictFault('the tenant or a role of the caller cannot be sent as a header value');
   }
-  return Allow.make({ ...parts, setHeaders, removeHeaders, ownedHeaders }, MAKER);
+  // A header that is set replaces the client's; removing it too would take the policy's own away at some gateways.
+  const kept = removeHeaders.filter((name) => !setHeaders.some(([set]) => set === name));
+  return Allow.make({ ...parts, setHeaders, removeHeaders: kept, ownedHeaders }, MAKER);
 }
 
 const UPSTREAM_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;

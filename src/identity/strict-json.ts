@@ -2,11 +2,14 @@
 const MAX_DEPTH = 32;
 
 /**
- * Parses JSON text that every reader reads alike: duplicate keys (also when spelt with escapes), lone surrogates,
- * numbers beyond a double's range and deep nesting are errors. Integers beyond 2^53 come back as `bigint`; all values
+ * Parses JSON text that every reader reads alike: duplicate keys, keys spelt with escapes, lone surrogates, numbers
+ * beyond a double's range and deep nesting are errors. Integers beyond 2^53 come back as `bigint`; all values
  * are frozen. Linear in the text. Throws `SyntaxError`.
  */
 export function parseStrictJson(text: string): unknown {
+  // Before any parse: V8 of Node 24 takes an escaped key of one text for that of a later one (nodejs/node#63785), so a
+  // forged token could change how a good one is read.
+  if (text.includes('\\') && hasEscapedKey(text)) throw new SyntaxError('a key is spelt with an escape');
   const value: unknown = JSON.parse(text);
   // INVARIANT: the scanner below sees only text that JSON.parse accepted.
   const { longNumbers } = scan(text);
@@ -15,12 +18,36 @@ export function parseStrictJson(text: string): unknown {
   return exact;
 }
 
+/** Whether a text in front of a colon holds a backslash; the text need not be JSON. */
+function hasEscapedKey(text: string): boolean {
+  for (let at = text.indexOf('"'); at !== -1; at = text.indexOf('"', at)) {
+    let escaped = false;
+    let end = at + 1;
+    while (end < text.length && text.charCodeAt(end) !== QUOTE) {
+      if (text.charCodeAt(end) === BACKSLASH) {
+        escaped = true;
+        end += 1;
+      }
+      end += 1;
+    }
+    at = end + 1;
+    while (escaped && isSpace(text.charCodeAt(at))) at += 1;
+    if (escaped && text.charCodeAt(at) === COLON) return true;
+  }
+  return false;
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x09 || code === 0x0a || code === 0x0d;
+}
+
 interface Scan {
   /** Whether a number has more digits than a double keeps, or an exponent. */
   readonly longNumbers: boolean;
 }
 
 const QUOTE = 0x22;
+const COLON = 0x3a;
 const COMMA = 0x2c;
 const MINUS = 0x2d;
 const ZERO = 0x30;

@@ -62,7 +62,7 @@ export const policyConfigSchema = {
     memory_max_mb: {
       type: 'integer',
       minimum: 16,
-      maximum: 4_095,
+      maximum: 2_047,
       default: 1_024,
       description: 'Wasm memory that one instance may use, in MiB. Data takes about 20 times the size of its JSON.',
     },

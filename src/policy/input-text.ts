@@ -69,23 +69,15 @@ function writePart(value: JsonValue, part: readonly Member<string>[], depth: num
 }
 
 function writeValue(value: JsonValue, depth: number): string {
-  switch (typeof value) {
-    case 'string':
-      return quote(value);
-    case 'number':
-      return writeNumber(value);
-    case 'boolean':
-      return value ? 'true' : 'false';
-    case 'bigint':
-      return value.toString();
-    case 'object':
-      if (value === null) return 'null';
-      if (depth > MAX_DEPTH) throw new TypeError('`input` is nested too deeply');
-      if (value instanceof RawJson) return splice(value.text);
-      return isList(value) ? writeList(value, depth) : writeObject(value, depth);
-    default:
-      throw new TypeError(`a ${typeof value} cannot be part of \`input\``);
-  }
+  if (typeof value === 'string') return quote(value);
+  if (typeof value === 'number') return writeNumber(value);
+  if (typeof value === 'boolean') return value ? 'true' : 'false';
+  if (typeof value === 'bigint') return value.toString();
+  if (value === null) return 'null';
+  if (typeof value !== 'object') throw new TypeError(`a ${typeof value} cannot be part of \`input\``);
+  if (depth > MAX_DEPTH) throw new TypeError('`input` is nested too deeply');
+  if (value instanceof RawJson) return splice(value.text);
+  return isList(value) ? writeList(value, depth) : writeObject(value, depth);
 }
 
 function writeNumber(value: number): string {
@@ -126,7 +118,7 @@ function splice(text: string): string {
   // A pair passes; an escaped backslash is consumed, so that the `u` behind it starts no escape.
   return text.replace(
     /\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\[^u]/g,
-    (escape) => (escape.length === 6 ? '\\ufffd' : escape),
+    (found) => (found.length === 6 ? '\\ufffd' : found),
   );
 }
 

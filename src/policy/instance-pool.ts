@@ -1,14 +1,14 @@
+import { toError } from './opa-abi.ts';
 import {
   type CallBuiltin,
   cloneWasmInstance,
   createWasmInstance,
-  pagesOf,
-  toError,
   type WasmInstance,
   type WasmInstanceParts,
   WORK_BYTES,
 } from './opa-wasm.ts';
 import { PolicyLoadError } from './policy-engine.ts';
+import { pagesOf } from './wasm-memory.ts';
 
 /** One instance that answers and one that stands ready, so that the request after a discarded one does not wait. */
 export interface InstancePool {

@@ -10,7 +10,8 @@ export function joinPolicies(policies: readonly LoadedPolicy[]): LoadedPolicy {
     entrypoints: [...byEntrypoint.keys()].sort(),
     evaluate: (entrypoint, input, at) => {
       const policy = byEntrypoint.get(entrypoint);
-      if (policy === undefined) throw new RequestFault('policy_error', `no bundle has the entrypoint \`${entrypoint}\``);
+      if (policy === undefined)
+        throw new RequestFault('policy_error', `no bundle has the entrypoint \`${entrypoint}\``);
       return policy.evaluate(entrypoint, input, at);
     },
     inputPaths: (entrypoint) => byEntrypoint.get(entrypoint)?.inputPaths(entrypoint) ?? [],

@@ -1,7 +1,7 @@
-import { isUtf8 } from 'node:buffer';
 import { createRequire } from 'node:module';
-import { isObject } from '../decision/json.ts';
+import { idsByName, type OpaExports, opaExports, toError } from './opa-abi.ts';
 import { parseRegoText, type RegoValue, toRegoText } from './rego-value.ts';
+import { createWasmMemory, pagesOf, type WasmMemory } from './wasm-memory.ts';
 
 /**
  * An evaluation that has no answer because a host builtin failed. It ran to its end all the same, with `undefined` in
@@ -19,7 +19,7 @@ export interface WasmInstance {
   readonly entrypoints: ReadonlyMap<string, number>;
   /** The builtins that the module leaves to its host. */
   readonly hostBuiltins: readonly string[];
-  /** Evaluates on JSON text; answers the JSON text of the result set, `[]` when undefined. Throws `Error`s only. */
+  /** Evaluates on JSON text; answers the result set in the form of `parseRegoText`. Throws `Error`s only. */
   evaluate(entrypoint: number, input: string): string;
   readonly memoryBytes: () => number;
   /** The first byte behind the data, and so behind all that outlives an evaluation. */
@@ -73,15 +73,10 @@ export async function cloneWasmInstance(
   return toInstance(policy, exports);
 }
 
-/** Pages of 64 KiB that hold so many bytes. */
-export function pagesOf(bytes: number): number {
-  return Math.ceil(bytes / 65_536);
-}
-
 /** Room for the module, the input, and what an evaluation makes of it. */
 export const WORK_BYTES = 16 * 1_048_576;
 
-const COPY_SLICE_BYTES = 4 * 1_048_576;
+const COPY_SLICE_BYTES = 1_048_576;
 
 /** The SDK's own view of a policy in memory. */
 interface Policy {
@@ -94,7 +89,11 @@ interface Policy {
 }
 
 interface Sdk {
-  readonly LoadedPolicy: new (instance: WebAssembly.Instance, memory: WebAssembly.Memory, minorVersion: number) => Policy;
+  readonly LoadedPolicy: new (
+    instance: WebAssembly.Instance,
+    memory: WebAssembly.Memory,
+    minorVersion: number,
+  ) => Policy;
 }
 
 // Its ESM entry hides the class, and the typings of its CommonJS entry describe neither; `Sdk` is what it has in 1.10.0.
@@ -102,68 +101,14 @@ const sdk = createRequire(import.meta.url)('@open-policy-agent/opa-wasm') as Sdk
 
 const SOURCES = new WeakMap<WasmInstance, Policy>();
 
-/** The part of OPA's ABI that is used here (docs/wasm.md). */
-interface Exports {
-  opa_heap_ptr_set(address: number): void;
-  opa_malloc(bytes: number): number;
-  opa_json_parse(address: number, bytes: number): number;
-  opa_value_parse(address: number, bytes: number): number;
-  opa_json_dump(value: number): number;
-  opa_value_dump(value: number): number;
-  opa_eval_ctx_new(): number;
-  opa_eval_ctx_set_input(context: number, value: number): void;
-  opa_eval_ctx_set_data(context: number, value: number): void;
-  opa_eval_ctx_set_entrypoint(context: number, entrypoint: number): void;
-  opa_eval_ctx_get_result(context: number): number;
-  eval(context: number): number;
-  builtins(): number;
-}
-
-const NEEDED_EXPORTS = [
-  'opa_heap_ptr_set',
-  'opa_heap_ptr_get',
-  'opa_malloc',
-  'opa_json_parse',
-  'opa_value_parse',
-  'opa_json_dump',
-  'opa_value_dump',
-  'opa_eval_ctx_new',
-  'opa_eval_ctx_set_input',
-  'opa_eval_ctx_set_data',
-  'opa_eval_ctx_set_entrypoint',
-  'opa_eval_ctx_get_result',
-  'eval',
-  'builtins',
-  'entrypoints',
-] as const;
-
-/** A memory with views that are renewed when it has grown. */
-interface Memory {
-  readonly memory: WebAssembly.Memory;
-  readonly bytes: () => Buffer;
-}
-
-function createMemory(initial: number, maximum: number): Memory {
-  const memory = new WebAssembly.Memory({ initial, maximum });
-  let view = Buffer.from(memory.buffer);
-  return {
-    memory,
-    bytes: () => {
-      // A detached view has no bytes left.
-      if (view.length === 0) view = Buffer.from(memory.buffer);
-      return view;
-    },
-  };
-}
-
 interface Instantiated {
   readonly policy: Policy;
   readonly exports: InstanceExports;
 }
 
 interface InstanceExports {
-  readonly memory: Memory;
-  readonly functions: Exports;
+  readonly memory: WasmMemory;
+  readonly functions: OpaExports;
   readonly hostBuiltins: readonly string[];
   /** Why a host builtin failed since the last call, `undefined` when none did. */
   readonly takeFault: () => unknown;
@@ -175,19 +120,20 @@ interface InstanceExports {
  * another one, and reads abort texts byte by byte.
  */
 function instantiate({ module, initialPages, maximumPages, callBuiltin }: WasmInstanceParts): Instantiated {
-  const memory = createMemory(initialPages, maximumPages);
+  const memory = createWasmMemory(initialPages, maximumPages);
   const names: string[] = [];
-  let functions: Exports | undefined;
+  let functions: OpaExports | undefined;
   let fault: unknown;
 
   const call = (id: number, ...values: readonly number[]): number => {
     const name = names[id];
     if (functions === undefined || name === undefined) throw new Error(`the policy calls an unknown builtin \`${id}\``);
-    const dumps = values.map(functions.opa_value_dump);
+    const dumps: number[] = [];
+    for (const value of values) dumps.push(functions.opa_value_dump(value));
     let text: string;
     try {
       const args: RegoValue[] = [];
-      for (const dump of dumps) args.push(parseRegoText(readText(memory, dump, 'strict')));
+      for (const dump of dumps) args.push(parseRegoText(memory.readText(dump, 'strict')));
       const result = callBuiltin(name, args);
       if (result === undefined) return 0;
       text = toRegoText(result);
@@ -203,7 +149,7 @@ function instantiate({ module, initialPages, maximumPages, callBuiltin }: WasmIn
     env: {
       memory: memory.memory,
       opa_abort: (address: number) => {
-        throw new Error(`the policy engine aborted: ${readText(memory, address)}`);
+        throw new Error(`the policy engine aborted: ${memory.readText(address)}`);
       },
       opa_println: () => undefined,
       opa_builtin0: (id: number) => call(id),
@@ -213,11 +159,9 @@ function instantiate({ module, initialPages, maximumPages, callBuiltin }: WasmIn
       opa_builtin4: (id: number, _context: number, a: number, b: number, c: number, d: number) => call(id, a, b, c, d),
     },
   });
-  checkExports(instance);
-  // `checkExports` has seen that each of them is a function; their signatures are the ABI's.
-  functions = instance.exports as unknown as Exports;
+  functions = opaExports(instance);
   const hostBuiltins: string[] = [];
-  for (const [name, id] of idsByName(readText(memory, functions.opa_json_dump(functions.builtins())))) {
+  for (const [name, id] of idsByName(memory.readText(functions.opa_json_dump(functions.builtins())))) {
     names[id] = name;
     hostBuiltins.push(name);
   }
@@ -235,7 +179,7 @@ function toInstance(policy: Policy, { memory, functions, hostBuiltins, takeFault
   const instance: WasmInstance = {
     entrypoints: idsByName(JSON.stringify(policy.entrypoints)),
     hostBuiltins,
-    memoryBytes: () => memory.memory.buffer.byteLength,
+    memoryBytes: memory.byteLength,
     dataStart: policy.baseHeapPtr,
     dataEnd,
     evaluate: (entrypoint, input) => {
@@ -248,7 +192,7 @@ function toInstance(policy: Policy, { memory, functions, hostBuiltins, takeFault
       if (functions.eval(context) !== 0) throw new Error('the policy engine failed');
       const fault = takeFault();
       if (fault !== undefined) throw new EvaluationFault('a host builtin failed', { cause: fault });
-      return readText(memory, functions.opa_json_dump(functions.opa_eval_ctx_get_result(context)));
+      return memory.readText(functions.opa_value_dump(functions.opa_eval_ctx_get_result(context)));
     },
   };
   SOURCES.set(instance, policy);
@@ -257,58 +201,17 @@ function toInstance(policy: Policy, { memory, functions, hostBuiltins, takeFault
 
 /** Copies text into the memory and parses it there; a result of 0 would be taken for `undefined`, so it is an error. */
 function writeParsed(
-  memory: Memory,
-  functions: Exports,
+  memory: WasmMemory,
+  functions: OpaExports,
   text: string,
   parse: 'opa_json_parse' | 'opa_value_parse',
 ): number {
   const length = Buffer.byteLength(text);
   const address = functions.opa_malloc(length);
-  memory.bytes().write(text, address, length, 'utf8');
+  memory.writeText(text, address, length);
   const parsed = functions[parse](address, length);
   if (parsed === 0) throw new Error('the policy engine cannot parse a value');
   return parsed;
-}
-
-/**
- * A C string as text. Bytes that are no UTF-8 become U+FFFD, as they do in OPA's own JSON; `strict` refuses them, since
- * two different texts would look the same.
- */
-function readText(memory: Memory, address: number, mode?: 'strict'): string {
-  const bytes = memory.bytes();
-  const start = address >>> 0;
-  const end = bytes.indexOf(0, start);
-  if (end < 0) throw new Error('the policy engine answered with an endless text');
-  const text = bytes.toString('utf8', start, end);
-  if (mode === 'strict' && text.includes('\ufffd') && !isUtf8(bytes.subarray(start, end))) {
-    throw new Error('a builtin of the host was given bytes that are no UTF-8');
-  }
-  return text;
-}
-
-function idsByName(json: string): Map<string, number> {
-  const ids: unknown = JSON.parse(json);
-  if (!isObject(ids)) throw new Error('the policy module lists no names');
-  const found = new Map<string, number>();
-  for (const [name, id] of Object.entries(ids)) {
-    if (typeof id !== 'number') throw new Error('the policy module lists a name without a number');
-    found.set(name, id);
-  }
-  return found;
-}
-
-function checkExports({ exports }: WebAssembly.Instance): void {
-  const version = exports['opa_wasm_abi_version'];
-  const minor = exports['opa_wasm_abi_minor_version'];
-  if (!(version instanceof WebAssembly.Global) || !(minor instanceof WebAssembly.Global)) {
-    throw new Error('the module names no OPA ABI version');
-  }
-  if (version.value !== 1 || typeof minor.value !== 'number' || minor.value < 2) {
-    throw new Error('the module is not of OPA ABI version 1.2 or a later 1.x');
-  }
-  for (const name of NEEDED_EXPORTS) {
-    if (typeof exports[name] !== 'function') throw new Error(`the module does not export \`${name}\``);
-  }
 }
 
 /** The SDK throws texts and bare objects; from here on there are only errors. */
@@ -318,14 +221,6 @@ function translateThrown<T>(call: () => T): T {
   } catch (thrown) {
     throw toError(thrown);
   }
-}
-
-/** Whatever was thrown, as an error. */
-export function toError(thrown: unknown): Error {
-  if (thrown instanceof Error) return thrown;
-  if (typeof thrown === 'string') return new Error(`policy engine: ${thrown}`);
-  const message = isObject(thrown) ? thrown['message'] : undefined;
-  return new Error(`policy engine: ${typeof message === 'string' ? message : 'failed without saying why'}`);
 }
 
 /** The SDK tells JSON text from a value by its type, `ArrayBuffer`. */

@@ -68,7 +68,7 @@ export function parseRegoText(text: string): RegoValue {
   function value(depth: number): RegoValue {
     if (depth > DEEPEST) fail();
     skip();
-    switch (text[at]) {
+    switch (text.charAt(at)) {
       case '"':
         return string();
       case '[': {

@@ -1,11 +1,36 @@
 import { isObject } from '../decision/json.ts';
+import { compareRego } from './rego-order.ts';
+import { parseRegoText, RegoNumber, RegoObject, RegoSet, type RegoValue } from './rego-value.ts';
 
-/** Reads a result set of Wasm: `undefined` for an empty one. Integers beyond 2^53 are read as `bigint`. */
-export function parseResultText(text: string): unknown {
-  if (text === '[]') return undefined;
-  const results: unknown = LONG_NUMBER.test(text) ? JSON.parse(text, exactIntegers) : JSON.parse(text);
-  const [first]: readonly unknown[] = Array.isArray(results) ? results : [];
-  if (!isObject(first) || !Object.hasOwn(first, 'result')) throw new Error('the policy engine gave no result set');
+/**
+ * Reads result sets in the engine's text form: `undefined` for an empty one, else the value as OPA's JSON has it, sets as
+ * sorted lists and keys as texts. Integers beyond 2^53 are read as `bigint`. Throws when it is no result set.
+ */
+export type ReadResult = (text: string) => unknown;
+
+/** Makes the reader for one entrypoint: it remembers whether results hold what JSON cannot say. */
+export function createResultReader(): ReadResult {
+  let beyondJson = false;
+  return (text) => {
+    if (text === 'set()') return undefined;
+    if (!beyondJson) {
+      try {
+        // A set of one object, which is JSON itself unless it holds a set or a key that is no text.
+        const json = text.slice(1, -1);
+        return resultOf(LONG_NUMBER.test(json) ? JSON.parse(json, exactIntegers) : JSON.parse(json));
+      } catch {
+        beyondJson = true;
+      }
+    }
+    const results = parseRegoText(text);
+    if (!(results instanceof RegoSet) || results.items.length !== 1)
+      throw new Error('the policy engine gave no result');
+    return resultOf(toPlain(results.items[0] ?? null));
+  };
+}
+
+function resultOf(first: unknown): unknown {
+  if (!isObject(first) || !Object.hasOwn(first, 'result')) throw new Error('the policy engine gave no result');
   return first['result'];
 }
 
@@ -13,7 +38,26 @@ const LONG_NUMBER = /[0-9]{16}/;
 const INTEGER = /^-?[0-9]+$/;
 
 function exactIntegers(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
-  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
-  const source = context?.source;
-  return source !== undefined && INTEGER.test(source) ? BigInt(source) : value;
+  return typeof value === 'number' && context?.source !== undefined ? toNumber(context.source) : value;
+}
+
+function toNumber(text: string): number | bigint {
+  const value = Number(text);
+  return Number.isSafeInteger(value) || !INTEGER.test(text) ? value : BigInt(text);
+}
+
+function toPlain(value: RegoValue): unknown {
+  if (value === null || typeof value !== 'object') return value;
+  if (value instanceof RegoNumber) return toNumber(value.text);
+  if (value instanceof RegoSet) return [...value.items].sort(compareRego).map(toPlain);
+  // `fromEntries` defines its members, so that `__proto__` is one like the others.
+  if (value instanceof RegoObject)
+    return Object.fromEntries(value.entries.map(([key, item]) => [keyText(key), toPlain(item)]));
+  return value.map(toPlain);
+}
+
+function keyText(key: RegoValue): string {
+  return typeof key === 'string'
+    ? key
+    : JSON.stringify(toPlain(key), (_name, item: unknown) => (typeof item === 'bigint' ? Number(item) : item));
 }

@@ -7,7 +7,8 @@ import type { PolicyConfig } from './config.ts';
 import { createHost, type Host } from './host.ts';
 import { createInputWriter, type WriteInput } from './input-text.ts';
 import { createInstancePool, type InstancePool } from './instance-pool.ts';
-import { EvaluationFault, toError, type WasmInstance } from './opa-wasm.ts';
+import { toError } from './opa-abi.ts';
+import { EvaluationFault, type WasmInstance } from './opa-wasm.ts';
 import { type PolicyPlan, parsePlan } from './plan-reader.ts';
 import {
   type CompiledPolicy,
@@ -17,7 +18,7 @@ import {
   PolicyLoadError,
 } from './policy-engine.ts';
 import { projectedPaths, projectInput } from './projection.ts';
-import { parseResultText } from './result-text.ts';
+import { createResultReader, type ReadResult } from './result-text.ts';
 
 export interface WasmEngineParts {
   readonly config: Pick<PolicyConfig, 'budget_ms' | 'memory_max_mb' | 'decisions'>;
@@ -69,6 +70,14 @@ export function createWasmEngine({ config, clock, randomBytes, pause, onSpareFai
   };
 }
 
+interface Entrypoint {
+  readonly id: number;
+  readonly write: WriteInput;
+  readonly read: ReadResult;
+  /** Whether a builtin that fails is a fault. */
+  readonly strict: boolean;
+}
+
 interface LoadedParts {
   readonly plan: PolicyPlan;
   readonly pool: InstancePool;
@@ -80,12 +89,17 @@ interface LoadedParts {
 
 function toLoadedPolicy({ plan, pool, host, clock, strict, budgetMs }: LoadedParts): LoadedPolicy {
   const constants = new Set(plan.strings);
-  const entrypoints = new Map<string, { readonly id: number; readonly write: WriteInput; readonly strict: boolean }>();
+  const entrypoints = new Map<string, Entrypoint>();
   const paths = new Map<string, readonly string[]>();
   for (const [name, projection] of projectInput(plan)) {
     const id = pool.first.entrypoints.get(name);
     if (id === undefined) throw new PolicyLoadError('plan_wasm_disagree', `the module has no entrypoint \`${name}\``);
-    entrypoints.set(name, { id, write: createInputWriter(projection), strict: strict.has(name) });
+    entrypoints.set(name, {
+      id,
+      write: createInputWriter(projection),
+      read: createResultReader(),
+      strict: strict.has(name),
+    });
     paths.set(name, projectedPaths(projection));
   }
   let overruns = 0;
@@ -101,11 +115,7 @@ function toLoadedPolicy({ plan, pool, host, clock, strict, budgetMs }: LoadedPar
     return { value, overBudget };
   }
 
-  function evaluateText(
-    entrypoint: { readonly id: number; readonly strict: boolean },
-    text: string,
-    at: Instant,
-  ): unknown {
+  function evaluateText(entrypoint: Entrypoint, text: string, at: Instant): unknown {
     const instance = pool.take();
     if (instance === undefined) throw new RequestFault('policy_error', 'no instance of the policy is ready');
     host.begin(at, entrypoint.strict);
@@ -118,7 +128,7 @@ function toLoadedPolicy({ plan, pool, host, clock, strict, budgetMs }: LoadedPar
       throw new RequestFault('policy_error', messageOf(cause), { cause });
     }
     pool.watch(instance);
-    return parseResultText(result);
+    return readResult(entrypoint.read, result);
   }
 
   return {
@@ -139,6 +149,15 @@ function writeInput(write: WriteInput, input: PolicyInput): string {
     if (thrown instanceof RequestFault) throw thrown;
     const cause = toError(thrown);
     throw new RequestFault('policy_error', `\`input\` cannot be written: ${cause.message}`, { cause });
+  }
+}
+
+function readResult(read: ReadResult, text: string): unknown {
+  try {
+    return read(text);
+  } catch (thrown) {
+    const cause = toError(thrown);
+    throw new RequestFault('policy_error', `the result cannot be read: ${cause.message}`, { cause });
   }
 }
 

@@ -77,7 +77,9 @@ function measure(name: string, call: () => unknown): void {
   console.log(`${name.padEnd(52)}${best.toFixed(2).padStart(8)} µs`);
 }
 
-console.log(`CheckRequest of ${request.length} bytes, CheckResponse (allow) of ${allowBytes.length} bytes; best of ${ROUNDS}`);
+console.log(
+  `CheckRequest of ${request.length} bytes, CheckResponse (allow) of ${allowBytes.length} bytes; best of ${ROUNDS}`,
+);
 const context = { believed: true };
 measure('read: protobufjs decode', () => CheckRequestType.decode(request));
 measure('read: toAccessRequest (UTF-8 checked, headers ready)', () => toAccessRequest(request, context));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { toAttributes } from '../../src/protocols/ext-authz-grpc/attributes.ts';
 import { CheckRequest } from '../../src/protocols/ext-authz-grpc/check-request.ts';
-import { valueOf } from '../../src/protocols/ext-authz-grpc/wire-message.ts';
+import { fieldOf } from '../../src/protocols/ext-authz-grpc/wire-message.ts';
 import { readMessage } from '../../src/protocols/ext-authz-grpc/wire-reader.ts';
 import { comparable } from '../support/exact-json.ts';
 import { CheckRequestType, encodeCheckRequest } from '../support/ext-authz-proto.ts';
@@ -14,7 +14,7 @@ describe('the reader agrees with protobufjs', () => {
     for (let left = caseCount(4_000); left > 0; left--) {
       const bytes = encodeCheckRequest(randomCheckRequest(random));
       const decoded = CheckRequestType.toObject(CheckRequestType.decode(bytes), { longs: Number });
-      const attributes = valueOf(readMessage(bytes, CheckRequest.table), CheckRequest.fields.attributes);
+      const attributes = fieldOf(readMessage(bytes, CheckRequest.table), CheckRequest.fields.attributes);
       const ours = attributes === undefined ? undefined : comparable(toAttributes(attributes));
       const theirs = 'attributes' in decoded ? comparable(pluginJson(decoded['attributes'])) : undefined;
       expect(ours, bytes.toString('hex')).toEqual(theirs);

@@ -61,7 +61,14 @@ describe('mutants of recorded CheckRequests', () => {
   });
 });
 
-const CLAIMS = ['principal', 'certificate', 'contextExtensions', 'metadataContext', 'routeMetadataContext', 'tlsSession'];
+const CLAIMS = [
+  'principal',
+  'certificate',
+  'contextExtensions',
+  'metadataContext',
+  'routeMetadataContext',
+  'tlsSession',
+];
 
 /** What only a believed caller may say, found in a request. */
 function claims(request: Exclude<ReturnType<typeof toAccessRequest>, { unreadable: unknown }>): string[] {

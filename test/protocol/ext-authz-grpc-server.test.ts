@@ -1,13 +1,12 @@
-import * as grpc from '@grpc/grpc-js';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, constants } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import * as grpc from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { AccessRequest, UnreadableRequest } from '../../src/decision/access-request.ts';
-import { deny } from '../../src/decision/decision.ts';
 import type { Authorize } from '../../src/decision/ports.ts';
 import { formatAddress } from '../../src/listener/address.ts';
 import type { ExtAuthzGrpcConfig } from '../../src/protocols/ext-authz-grpc/config.ts';
@@ -80,7 +79,11 @@ async function startDoor(
   return { door, target, client, requests, logged };
 }
 
-function call(client: grpc.Client, bytes: Buffer, options: grpc.CallOptions & { method?: string } = {}): Promise<Buffer> {
+function call(
+  client: grpc.Client,
+  bytes: Buffer,
+  options: grpc.CallOptions & { method?: string } = {},
+): Promise<Buffer> {
   const { method = CHECK, ...callOptions } = options;
   return new Promise((resolve, reject) => {
     client.makeUnaryRequest(method, same, same, bytes, new grpc.Metadata(), callOptions, (error, answer) => {
@@ -158,8 +161,9 @@ describe('a check over gRPC', () => {
     const { client } = await startDoor({
       authorize: async (request) => {
         const outcome = await core().authorize(request);
-        // What `Allow` looks like, without being one.
-        return { ...outcome, decision: { ...outcome.decision, kind: 'allow' } as typeof outcome.decision };
+        // What looks like an Allow, without being one.
+        const forged = Object.fromEntries(Object.entries(outcome.decision)) as unknown as typeof outcome.decision;
+        return { ...outcome, decision: forged };
       },
     });
     expect(reasonOf(await check(client, readable))).toBe('unavailable');
@@ -292,7 +296,10 @@ describe('the listener', () => {
   });
 
   it('keeps a connection on which thousands of checks are cancelled', async () => {
-    const { target } = await startDoor({ config: { max_in_flight: 10_000 }, authorize: () => new Promise(() => undefined) });
+    const { target } = await startDoor({
+      config: { max_in_flight: 10_000 },
+      authorize: () => new Promise(() => undefined),
+    });
     const session = connect(`http://${target}`);
     open.push(() => session.destroy());
     const faults: unknown[] = [];

@@ -1,5 +1,5 @@
-import * as grpc from '@grpc/grpc-js';
 import { copyFileSync, readFileSync } from 'node:fs';
+import * as grpc from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { AccessRequest, UnreadableRequest } from '../../src/decision/access-request.ts';
 import { formatAddress } from '../../src/listener/address.ts';
@@ -128,7 +128,14 @@ describe('a door with TLS', () => {
     copyFileSync(renewed.cert, own.cert);
     // From now on the old CA is no use, which is how the new certificate is seen.
     await expect
-      .poll(() => ask(target).then(() => 'old', () => 'new'), { timeout: 10_000 })
+      .poll(
+        () =>
+          ask(target).then(
+            () => 'old',
+            () => 'new',
+          ),
+        { timeout: 10_000 },
+      )
       .toBe('new');
   });
 });

@@ -7,6 +7,9 @@ export type LayoutPiece =
 
 export type Field = (typeof FIELDS)[number];
 
+/** The fields that say how far a clock is ahead of UTC. */
+export type OffsetField = Extract<Field, `Z0${string}` | `-0${string}`>;
+
 /** Longer ones first, so that the first that fits is the right one. */
 const FIELDS = [
   'January',

@@ -1,4 +1,4 @@
-import { createPublicKey, type KeyObject, createSecretKey, X509Certificate, type JsonWebKey } from 'node:crypto';
+import { createPublicKey, createSecretKey, type JsonWebKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { isObject } from '../../decision/json.ts';
 import { FAILED } from './builtin.ts';

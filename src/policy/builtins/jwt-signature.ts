@@ -22,13 +22,7 @@ export function verifySignature(
         return isRsa(key) && verify(digest, data, { key, padding: constants.RSA_PKCS1_PADDING }, signature);
       case 'PS':
         return (
-          isRsa(key) &&
-          verify(
-            digest,
-            data,
-            { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength },
-            signature,
-          )
+          isRsa(key) && verify(digest, data, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength }, signature)
         );
       case 'ES':
         return key.asymmetricKeyType === 'ec' && verify(digest, data, { key, dsaEncoding: 'ieee-p1363' }, signature);
@@ -56,7 +50,12 @@ const CURVES: ReadonlyMap<Digest, string> = new Map([
 ]);
 
 /** The same by a JOSE algorithm's name, which binds an EC key to its curve and a PSS salt to the digest's length (RFC 7518 §3.4, §3.5). */
-export function verifyByAlgorithm(alg: string, key: KeyObject | string, signed: string, signature: Uint8Array): boolean {
+export function verifyByAlgorithm(
+  alg: string,
+  key: KeyObject | string,
+  signed: string,
+  signature: Uint8Array,
+): boolean {
   if (alg === 'EdDSA') return typeof key !== 'string' && verifySignature('EdDSA', 'sha512', key, signed, signature);
   const digest = digestOf(alg);
   if (digest === undefined) return false;

@@ -1,5 +1,14 @@
-import { parseJsonText, RegoNumber, RegoObject, type RegoValue, isRegoArray } from '../rego-value.ts';
-import { asString, type Builtin, type BuiltinContext, type Builtins, FAILED, nowNs, objectAt, stringAt } from './builtin.ts';
+import { isRegoArray, parseJsonText, RegoNumber, RegoObject, type RegoValue } from '../rego-value.ts';
+import {
+  asString,
+  type Builtin,
+  type BuiltinContext,
+  type Builtins,
+  FAILED,
+  nowNs,
+  objectAt,
+  stringAt,
+} from './builtin.ts';
 import { fromBase64Url, toText } from './bytes.ts';
 import { ALGORITHMS, parseKeys, type VerificationKey } from './jwt-keys.ts';
 import { type Digest, type SignatureFamily, verifyByAlgorithm, verifyHmac, verifySignature } from './jwt-signature.ts';
@@ -66,7 +75,8 @@ function decode(text: string): RegoValue {
   const header = decodeHeader(token);
   const payload = decodePart(token.payload).toString('utf8');
   const contentType = header.get('cty');
-  if (contentType !== undefined && asString(contentType) === 'JWT') return decode(payload.replace(/^["']+|["']+$/g, ''));
+  if (contentType !== undefined && asString(contentType) === 'JWT')
+    return decode(payload.replace(/^["']+|["']+$/g, ''));
   return [header, decodeObject(payload), decodePart(token.signature).toString('hex')];
 }
 

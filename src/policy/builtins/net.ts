@@ -1,3 +1,4 @@
+import { compareRego } from '../rego-order.ts';
 import { isRegoArray, RegoNumber, RegoObject, RegoSet, type RegoValue, regoNumber } from '../rego-value.ts';
 import { asString, type Builtin, type Builtins, collectionAt, FAILED, stringAt } from './builtin.ts';
 import {
@@ -10,7 +11,6 @@ import {
   parseNetwork,
   toNetworks,
 } from './ip.ts';
-import { compareRego } from './rego-order.ts';
 
 /** OPA's `net.cidr` family, without those that Wasm has itself. Nothing here asks the network. */
 export const NET_BUILTINS: Builtins = new Map<string, Builtin>([

@@ -1,6 +1,6 @@
+import { compareRego } from '../rego-order.ts';
 import { isRegoArray, type RegoNumber, RegoObject, RegoSet, type RegoValue, regoNumber } from '../rego-value.ts';
 import { type Builtin, type Builtins, bigintAt, collectionAt, FAILED, stringAt } from './builtin.ts';
-import { compareRego } from './rego-order.ts';
 
 /** OPA's builtins on values that Wasm leaves to the host, and the casts of older policies. */
 export const OBJECT_BUILTINS: Builtins = new Map<string, Builtin>([

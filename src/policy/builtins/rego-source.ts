@@ -1,5 +1,5 @@
+import { compareRego } from '../rego-order.ts';
 import { RegoNumber, RegoObject, RegoSet, type RegoValue } from '../rego-value.ts';
-import { compareRego } from './rego-order.ts';
 
 /** A value as Rego source, the way OPA prints it: `{"a": [1, {2, 3}]}`. */
 export function toRegoSource(value: RegoValue): string {
@@ -35,10 +35,10 @@ const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
 export function quoteGo(text: string, mark: '"' | "'", asciiOnly: boolean): string {
   let out = mark as string;
   for (const character of text) {
-    const escape = SHORT_ESCAPES.get(character);
+    const short = SHORT_ESCAPES.get(character);
     const codePoint = character.codePointAt(0) ?? 0;
     if (character === mark) out += `\\${mark}`;
-    else if (escape !== undefined) out += escape;
+    else if (short !== undefined) out += short;
     else if (codePoint < 0x80 ? codePoint >= 0x20 && codePoint < 0x7f : !asciiOnly && PRINTABLE.test(character)) {
       out += character;
     } else if (codePoint < 0x80) out += `\\x${codePoint.toString(16).padStart(2, '0')}`;

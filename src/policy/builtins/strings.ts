@@ -28,12 +28,12 @@ function anyMatch(args: readonly RegoValue[], matches: (text: string, affix: str
 
 /** Without overlaps; an empty text is found before, between and after all characters. */
 function countOf(text: string, part: string): number {
-  if (part === '') return [...text].length + 1;
+  if (part === '') return Array.from(text).length + 1;
   return text.split(part).length - 1;
 }
 
 function splitN(text: string, separator: string, count: number): readonly string[] {
-  const parts = separator === '' ? [...text] : text.split(separator);
+  const parts = separator === '' ? Array.from(text) : text.split(separator);
   // Those beyond the first `count` are left out, or all but the last ones where it is negative.
   return count >= 0 ? parts.slice(0, count) : parts.slice(Math.max(0, parts.length + count));
 }

@@ -1,5 +1,5 @@
 import { type Civil, toCivil, type ZonedTime } from './civil-time.ts';
-import { type Field, type LayoutPiece, MONTHS, parseLayout, WEEKDAYS } from './go-layout.ts';
+import { type Field, type LayoutPiece, MONTHS, type OffsetField, parseLayout, WEEKDAYS } from './go-layout.ts';
 
 /** A time by a Go layout; `undefined` when the layout asks for a zone's abbreviation that the platform does not know. */
 export function formatTime(time: ZonedTime, layout: string): string | undefined {
@@ -76,7 +76,16 @@ function formatField(field: Field, time: ZonedTime, civil: Civil): string | unde
       return civil.hour >= 12 ? 'PM' : 'AM';
     case 'pm':
       return civil.hour >= 12 ? 'pm' : 'am';
-    default:
+    case 'Z07:00:00':
+    case 'Z07:00':
+    case 'Z070000':
+    case 'Z0700':
+    case 'Z07':
+    case '-07:00:00':
+    case '-07:00':
+    case '-070000':
+    case '-0700':
+    case '-07':
       return formatOffset(field, time.offsetSeconds);
   }
 }
@@ -86,7 +95,7 @@ function padded(value: number, width: number): string {
 }
 
 /** `Z07:00` and its kin: a `Z` for UTC where the layout begins with one. */
-function formatOffset(field: string, offsetSeconds: number): string {
+function formatOffset(field: OffsetField, offsetSeconds: number): string {
   if (field.startsWith('Z') && offsetSeconds === 0) return 'Z';
   const size = Math.abs(offsetSeconds);
   const colon = field.includes(':') ? ':' : '';

@@ -1,5 +1,5 @@
 import { daysFromCivil, toUnixNs } from './civil-time.ts';
-import { type Field, type LayoutPiece, MONTHS, parseLayout, WEEKDAYS } from './go-layout.ts';
+import { type Field, type LayoutPiece, MONTHS, type OffsetField, parseLayout, WEEKDAYS } from './go-layout.ts';
 
 /** Nanoseconds since 1970 of a text that a Go layout describes; `undefined` when it does not fit. */
 export function parseTime(layout: string, text: string): bigint | undefined {
@@ -58,7 +58,8 @@ function readFraction(reader: Reader, piece: LayoutPiece & { kind: 'fraction' },
   const mark = reader.text[reader.at];
   if (piece.trimmed) {
     // It may be missing; where it is there it takes all digits.
-    if ((mark === '.' || mark === ',') && /[0-9]/.test(reader.text.charAt(reader.at + 1))) return takeFraction(reader, found);
+    if ((mark === '.' || mark === ',') && /[0-9]/.test(reader.text.charAt(reader.at + 1)))
+      return takeFraction(reader, found);
     return true;
   }
   if (mark !== '.' && mark !== ',') return false;
@@ -80,7 +81,12 @@ function readImpliedFraction(reader: Reader, field: Field, next: LayoutPiece | u
 function takeFraction(reader: Reader, found: Found): boolean {
   let end = reader.at + 1;
   while (/[0-9]/.test(reader.text.charAt(end))) end++;
-  found.nanos = Number(reader.text.slice(reader.at + 1, end).slice(0, 9).padEnd(9, '0'));
+  found.nanos = Number(
+    reader.text
+      .slice(reader.at + 1, end)
+      .slice(0, 9)
+      .padEnd(9, '0'),
+  );
   reader.at = end;
   return true;
 }
@@ -134,7 +140,16 @@ function readField(reader: Reader, field: Field, found: Found): boolean {
     }
     case 'MST':
       return readAbbreviation(reader, found);
-    default:
+    case 'Z07:00:00':
+    case 'Z07:00':
+    case 'Z070000':
+    case 'Z0700':
+    case 'Z07':
+    case '-07:00:00':
+    case '-07:00':
+    case '-070000':
+    case '-0700':
+    case '-07':
       return readOffset(reader, field, found);
   }
 }
@@ -152,12 +167,7 @@ function inRange(value: number | undefined, least: number, most: number): boolea
   return value !== undefined && value >= least && value <= most;
 }
 
-function readName(
-  reader: Reader,
-  names: readonly string[],
-  short: boolean,
-  set: (index: number) => unknown,
-): boolean {
+function readName(reader: Reader, names: readonly string[], short: boolean, set: (index: number) => unknown): boolean {
   const rest = reader.text.slice(reader.at, reader.at + 9).toLowerCase();
   const index = names.findIndex((name) => rest.startsWith((short ? name.slice(0, 3) : name).toLowerCase()));
   const name = names[index];
@@ -180,7 +190,7 @@ function readAbbreviation(reader: Reader, found: Found): boolean {
   return true;
 }
 
-function readOffset(reader: Reader, field: string, found: Found): boolean {
+function readOffset(reader: Reader, field: OffsetField, found: Found): boolean {
   if (field.startsWith('Z') && reader.text[reader.at] === 'Z') {
     found.offset = 0;
     reader.at++;
@@ -205,7 +215,8 @@ function toNs(found: Found): bigint | undefined {
   if (found.dayOfYear !== undefined) {
     const ordinal = fromDayOfYear(year, found.dayOfYear);
     if (ordinal === undefined) return undefined;
-    if ((month !== undefined && month !== ordinal.month) || (day !== undefined && day !== ordinal.day)) return undefined;
+    if ((month !== undefined && month !== ordinal.month) || (day !== undefined && day !== ordinal.day))
+      return undefined;
     ({ month, day } = ordinal);
   }
   month ??= 1;

@@ -1,6 +1,15 @@
-import { RegoNumber, type RegoValue, isRegoArray, regoNumber } from '../rego-value.ts';
+import { isRegoArray, RegoNumber, type RegoValue, regoNumber } from '../rego-value.ts';
 import { asString, type Builtin, type Builtins, FAILED, integerAt, nowNs, stringAt } from './builtin.ts';
-import { type Civil, daysFromCivil, fromCivil, fromUnixNs, toCivil, toUnixNs, zoneNamed, type ZonedTime } from './civil-time.ts';
+import {
+  type Civil,
+  daysFromCivil,
+  fromCivil,
+  fromUnixNs,
+  toCivil,
+  toUnixNs,
+  type ZonedTime,
+  zoneNamed,
+} from './civil-time.ts';
 import { parseDurationNs } from './duration.ts';
 import { NAMED_LAYOUTS, WEEKDAYS } from './go-layout.ts';
 import { formatTime } from './time-format.ts';
@@ -16,7 +25,10 @@ export const TIME_BUILTINS: Builtins = new Map<string, Builtin>([
   ['time.date', ([moment]) => numbers(civilOf(moment), ['year', 'month', 'day'])],
   ['time.clock', ([moment]) => numbers(civilOf(moment), ['hour', 'minute', 'second'])],
   ['time.weekday', ([moment]) => WEEKDAYS[civilOf(moment).weekday]],
-  ['time.add_date', (args) => addDate(momentOf(args[0]).time, integerAt(args, 1), integerAt(args, 2), integerAt(args, 3))],
+  [
+    'time.add_date',
+    (args) => addDate(momentOf(args[0]).time, integerAt(args, 1), integerAt(args, 2), integerAt(args, 3)),
+  ],
   ['time.diff', ([from, to]) => difference(momentOf(from).time, momentOf(to).time)],
 ]);
 
@@ -78,7 +90,8 @@ function optionalNumber(ns: bigint | undefined): RegoNumber | undefined {
 const MAX_YEARS = 1_000_000;
 
 function addDate(time: ZonedTime, years: number, months: number, days: number): RegoNumber | undefined {
-  if (Math.abs(years) > MAX_YEARS || Math.abs(months) > 12 * MAX_YEARS || Math.abs(days) > 366 * MAX_YEARS) return undefined;
+  if (Math.abs(years) > MAX_YEARS || Math.abs(months) > 12 * MAX_YEARS || Math.abs(days) > 366 * MAX_YEARS)
+    return undefined;
   const civil = toCivil(time);
   const moved = { ...civil, year: civil.year + years, month: civil.month + months, day: civil.day + days };
   return inRange(toUnixNs(fromCivil(moved, time.zone), time.nanos));
@@ -99,7 +112,9 @@ function difference(first: ZonedTime, second: ZonedTime): readonly RegoNumber[] 
     to.second - from.second,
   ];
   const daysInMonth = daysFromCivil(from.year, from.month + 1, 1) - daysFromCivil(from.year, from.month, 1);
-  for (const [position, size] of [0, 12, daysInMonth, 24, 60, 60].map((size, index) => [index, size] as const).reverse()) {
+  for (const [position, size] of [0, 12, daysInMonth, 24, 60, 60]
+    .map((size, index) => [index, size] as const)
+    .reverse()) {
     const value = parts[position] ?? 0;
     if (position === 0 || value >= 0) continue;
     parts[position] = value + size;

@@ -1,7 +1,7 @@
 import { parseAllDocuments, parseDocument, Scalar, stringify } from 'yaml';
+import { compareRego } from '../rego-order.ts';
 import { parseRegoText, RegoNumber, RegoObject, RegoSet, type RegoValue } from '../rego-value.ts';
 import { asString, type Builtin, type Builtins, FAILED, stringAt } from './builtin.ts';
-import { compareRego } from './rego-order.ts';
 
 /** OPA's `yaml` family. */
 export const YAML_BUILTINS: Builtins = new Map<string, Builtin>([
@@ -28,20 +28,15 @@ function parseYaml(text: string): RegoValue | undefined {
 
 function toRego(value: unknown): RegoValue {
   if (value === null || value === undefined) return null;
-  switch (typeof value) {
-    case 'boolean':
-    case 'string':
-      return value;
-    case 'bigint':
-      return new RegoNumber(value.toString());
-    case 'number':
-      if (!Number.isFinite(value)) throw FAILED;
-      return parseRegoText(JSON.stringify(value));
-    default:
-      if (Array.isArray(value)) return value.map(toRego);
-      if (value instanceof Map) return new RegoObject([...value].map(([key, member]) => [keyText(key), toRego(member)]));
-      throw FAILED;
+  if (typeof value === 'boolean' || typeof value === 'string') return value;
+  if (typeof value === 'bigint') return new RegoNumber(value.toString());
+  if (typeof value === 'number') {
+    if (!Number.isFinite(value)) throw FAILED;
+    return parseRegoText(JSON.stringify(value));
   }
+  if (Array.isArray(value)) return value.map(toRego);
+  if (value instanceof Map) return new RegoObject([...value].map(([key, member]) => [keyText(key), toRego(member)]));
+  throw FAILED;
 }
 
 /** Keys become texts, as in JSON. */

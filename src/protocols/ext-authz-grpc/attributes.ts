@@ -1,6 +1,6 @@
 import type { JsonValue } from '../../decision/json.ts';
 import { ListValue, Struct, Value } from './check-request.ts';
-import { KIND, type Placed, valueOf, type WireMessage, type WireValue } from './wire-message.ts';
+import { fieldOf, KIND, type Placed, type WireMessage, type WireValue } from './wire-message.ts';
 
 /**
  * The JSON value that opa-envoy-plugin makes of a message: only what was sent, zero scalars left out unless they
@@ -49,19 +49,19 @@ function fromMap(map: ReadonlyMap<string, string | WireMessage>): JsonValue {
 }
 
 function fromStruct(struct: WireMessage): JsonValue {
-  return fromMap(valueOf(struct, Struct.fields.fields) ?? new Map());
+  return fromMap(fieldOf(struct, Struct.fields.fields) ?? new Map());
 }
 
 function fromList(list: WireMessage): JsonValue {
-  return (valueOf(list, ListValue.fields.values) ?? []).map(toAttributes);
+  return (fieldOf(list, ListValue.fields.values) ?? []).map(toAttributes);
 }
 
 function fromValue(value: WireMessage): JsonValue {
   const { numberValue, stringValue, boolValue, structValue, listValue } = Value.fields;
-  const number = valueOf(value, numberValue);
+  const number = fieldOf(value, numberValue);
   // JSON has no NaN or infinity; protobuf's mapping writes them as texts.
   if (number !== undefined) return Number.isFinite(number) ? number : String(number);
-  const nested = valueOf(value, structValue) ?? valueOf(value, listValue);
+  const nested = fieldOf(value, structValue) ?? fieldOf(value, listValue);
   if (nested !== undefined) return toAttributes(nested);
-  return valueOf(value, stringValue) ?? valueOf(value, boolValue) ?? null;
+  return fieldOf(value, stringValue) ?? fieldOf(value, boolValue) ?? null;
 }

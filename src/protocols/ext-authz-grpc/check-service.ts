@@ -25,7 +25,7 @@ export interface CheckService {
   /** The calls of one kind of caller. */
   callsOf(caller: Caller): (call: ServerUnaryCall<Buffer, Buffer>, answer: sendUnaryData<Buffer>) => void;
   /** The denial in place of a gRPC status. */
-  denyStatus(error: GrpcError): Promise<Buffer>;
+  readonly denyStatus: (error: GrpcError) => Promise<Buffer>;
 }
 
 export function createCheckService({ authorize, inFlight, logger }: CheckServicePorts): CheckService {
@@ -66,17 +66,15 @@ export function createCheckService({ authorize, inFlight, logger }: CheckService
       };
     },
     denyStatus(error) {
-      const cause = `the call cannot be read: ${error.details ?? 'no details'}`;
-      switch (error.code) {
-        case status.DEADLINE_EXCEEDED:
-          // The core was asked already, and records its own outcome: this is only the answer that is still in time.
-          logger.limited('deadline', 'warn', { door: DOOR }, 'a check was not decided before its deadline');
-          return Promise.resolve(toCheckResponse(deny('deadline'), NO_DECISION_ID));
-        case status.RESOURCE_EXHAUSTED:
-          return refuse('payload_too_large', 'the message is longer than `max_message_bytes`');
-        default:
-          return refuse('malformed_request', cause);
+      if (error.code === status.DEADLINE_EXCEEDED) {
+        // The core was asked already, and records its own outcome: this is only the answer that is still in time.
+        logger.limited('deadline', 'warn', { door: DOOR }, 'a check was not decided before its deadline');
+        return Promise.resolve(toCheckResponse(deny('deadline'), NO_DECISION_ID));
       }
+      if (error.code === status.RESOURCE_EXHAUSTED) {
+        return refuse('payload_too_large', 'the message is longer than `max_message_bytes`');
+      }
+      return refuse('malformed_request', `the call cannot be read: ${(error.details ?? 'no details').slice(0, 200)}`);
     },
   };
 }

@@ -11,7 +11,7 @@ export interface HealthService {
     readonly check: (call: ServerUnaryCall<Buffer, Buffer>, answer: sendUnaryData<Buffer>) => void;
     readonly watch: (call: ServerWritableStream<Buffer, Buffer>) => void;
   };
-  setServing(serving: boolean): void;
+  readonly setServing: (serving: boolean) => void;
   /** Ends every watch, so that connections can close. */
   close(): void;
 }

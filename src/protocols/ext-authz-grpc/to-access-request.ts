@@ -20,7 +20,7 @@ import {
   SocketAddress,
 } from './check-request.ts';
 import { fromHeaderMap, fromHeaders } from './wire-headers.ts';
-import { clearField, textOf, valueOf, type WireMessage } from './wire-message.ts';
+import { clearField, fieldOf, textOf, type WireMessage } from './wire-message.ts';
 import { readMessage, WireFault } from './wire-reader.ts';
 
 export const DOOR = 'ext_authz_grpc';
@@ -45,7 +45,7 @@ export function toAccessRequest(bytes: Uint8Array, context: CheckContext): Acces
 
 /** The `attributes` of a CheckRequest as they were sent. Throws a {@link WireFault}, also when there are none. */
 export function readAttributes(bytes: Uint8Array): WireMessage {
-  const attributes = valueOf(readMessage(bytes, CheckRequest.table), CheckRequest.fields.attributes);
+  const attributes = fieldOf(readMessage(bytes, CheckRequest.table), CheckRequest.fields.attributes);
   if (attributes === undefined) throw new WireFault('`CheckRequest.attributes` is missing');
   return attributes;
 }
@@ -54,7 +54,7 @@ const CAPABILITIES: DoorCapabilities = { queryChanges: true, upstreamHeaders: 'a
 
 function fromAttributes(attributes: WireMessage, context: CheckContext): AccessRequest {
   const { source, request, contextExtensions } = AttributeContext.fields;
-  const http = valueOf(valueOf(attributes, request), Request.fields.http);
+  const http = fieldOf(fieldOf(attributes, request), Request.fields.http);
   if (http === undefined) throw new WireFault('`AttributeContext.request.http` is missing');
   if (!context.believed) forgetClaims(attributes, http);
 
@@ -67,7 +67,7 @@ function fromAttributes(attributes: WireMessage, context: CheckContext): AccessR
     host: textOf(http, host),
     headers,
     body: { bytes: bodyBytes(http), complete: bodyComplete(headers) },
-    contextExtensions: valueOf(attributes, contextExtensions) ?? NO_EXTENSIONS,
+    contextExtensions: fieldOf(attributes, contextExtensions) ?? NO_EXTENSIONS,
     attributes: once(() => toAttributes(attributes)),
     headersAreRaw,
     capabilities: CAPABILITIES,
@@ -83,7 +83,7 @@ function fromAttributes(attributes: WireMessage, context: CheckContext): AccessR
   if (traceparent !== '') access.traceparent = traceparent;
   const declared = declaredLength(headers);
   if (declared !== undefined) access.declaredLength = declared;
-  const peer = valueOf(attributes, source);
+  const peer = fieldOf(attributes, source);
   if (peer !== undefined) setPeer(access, peer);
   if (context.deadlineMs !== undefined) access.deadlineMs = context.deadlineMs;
   return access;
@@ -118,22 +118,22 @@ function forgetClaims(attributes: WireMessage, http: WireMessage): void {
   clearField(attributes, routeMetadataContext);
   clearField(attributes, tlsSession);
   for (const side of [source, destination]) {
-    const peer = valueOf(attributes, side);
+    const peer = fieldOf(attributes, side);
     clearField(peer, Peer.fields.principal);
     clearField(peer, Peer.fields.certificate);
   }
-  const headers = valueOf(http, HttpRequest.fields.headers);
+  const headers = fieldOf(http, HttpRequest.fields.headers);
   for (const name of headers?.keys() ?? []) if (name.toLowerCase() === XFCC) headers?.delete(name);
-  const headerMap = valueOf(http, HttpRequest.fields.headerMap);
-  const sent = valueOf(headerMap, HeaderMap.fields.headers);
+  const headerMap = fieldOf(http, HttpRequest.fields.headerMap);
+  const sent = fieldOf(headerMap, HeaderMap.fields.headers);
   if (headerMap === undefined || sent === undefined) return;
   const kept = sent.filter((header) => textOf(header, HeaderValue.fields.key).toLowerCase() !== XFCC);
   headerMap.values[HeaderMap.fields.headers.slot] = kept.length === 0 ? undefined : kept;
 }
 
 function readHeaders(http: WireMessage): { headers: RequestHeaders; headersAreRaw: boolean } {
-  const headers = valueOf(http, HttpRequest.fields.headers);
-  const headerMap = valueOf(http, HttpRequest.fields.headerMap);
+  const headers = fieldOf(http, HttpRequest.fields.headers);
+  const headerMap = fieldOf(http, HttpRequest.fields.headerMap);
   if (headerMap === undefined) return { headers: fromHeaders(headers ?? NO_EXTENSIONS), headersAreRaw: false };
   // Envoy fills one or the other; with both it would be open which of them the upstream gets.
   if (headers !== undefined) throw new WireFault('`HttpRequest` has both `headers` and `header_map`');
@@ -142,24 +142,18 @@ function readHeaders(http: WireMessage): { headers: RequestHeaders; headersAreRa
 
 /** `body` wins over `raw_body`, as in opa-envoy-plugin; Envoy sends one of them. */
 function bodyBytes(http: WireMessage): Uint8Array {
-  const body = valueOf(http, HttpRequest.fields.body);
+  const body = fieldOf(http, HttpRequest.fields.body);
   if (body !== undefined && body.length > 0) return body;
-  return valueOf(http, HttpRequest.fields.rawBody) ?? NO_BYTES;
+  return fieldOf(http, HttpRequest.fields.rawBody) ?? NO_BYTES;
 }
 
 /** Envoy says so in a header of its own, of which it strips a client's copy. */
 function bodyComplete(headers: RequestHeaders): boolean | undefined {
   const partial = singleHeader(headers, PARTIAL_BODY);
-  switch (partial) {
-    case undefined:
-      return undefined;
-    case 'false':
-      return true;
-    case 'true':
-      return false;
-    default:
-      throw new WireFault(`\`${PARTIAL_BODY}\` is neither \`true\` nor \`false\``);
-  }
+  if (partial === undefined) return undefined;
+  if (partial === 'false') return true;
+  if (partial === 'true') return false;
+  throw new WireFault(`\`${PARTIAL_BODY}\` is neither \`true\` nor \`false\``);
 }
 
 function declaredLength(headers: RequestHeaders): number | 'malformed' | undefined {
@@ -174,8 +168,8 @@ function onlyValue(headers: RequestHeaders, name: string): string {
 }
 
 function socketAddress(peer: WireMessage): string {
-  const address = valueOf(peer, Peer.fields.address);
-  return textOf(valueOf(address, Address.fields.socketAddress), SocketAddress.fields.address);
+  const address = fieldOf(peer, Peer.fields.address);
+  return textOf(fieldOf(address, Address.fields.socketAddress), SocketAddress.fields.address);
 }
 
 /** Builds a value at its first reading and keeps it. */

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { RequestHeaders } from '../../decision/access-request.ts';
 import { HeaderMap, HeaderValue } from './check-request.ts';
-import { textOf, valueOf, type WireMessage } from './wire-message.ts';
+import { fieldOf, textOf, type WireMessage } from './wire-message.ts';
 import { WireFault } from './wire-reader.ts';
 
 /**
@@ -28,7 +28,7 @@ export function fromHeaders(headers: ReadonlyMap<string, string>): RequestHeader
  * {@link WireFault} for a value that is no UTF-8, or one that is given twice, as text and as bytes.
  */
 export function fromHeaderMap(headerMap: WireMessage): RequestHeaders {
-  const sent = valueOf(headerMap, HeaderMap.fields.headers) ?? [];
+  const sent = fieldOf(headerMap, HeaderMap.fields.headers) ?? [];
   return fromPairs(sent.map((header) => [textOf(header, HeaderValue.fields.key), headerValue(header)]));
 }
 
@@ -36,7 +36,7 @@ const NONE: readonly string[] = [];
 
 function headerValue(header: WireMessage): string {
   const value = textOf(header, HeaderValue.fields.value);
-  const raw = valueOf(header, HeaderValue.fields.rawValue);
+  const raw = fieldOf(header, HeaderValue.fields.rawValue);
   if (raw === undefined || raw.length === 0) return value;
   if (value !== '') throw new WireFault('`HeaderValue` has both `value` and `raw_value`');
   if (!isUtf8(raw)) throw new WireFault('`HeaderValue.rawValue` is not valid UTF-8');

@@ -34,7 +34,7 @@ export const KIND = {
 
 export type FieldKind = (typeof KIND)[keyof typeof KIND];
 
-/** One field of a message; `T` is what {@link valueOf} yields for it. */
+/** One field of a message; `T` is what {@link fieldOf} yields for it. */
 export interface Field<T extends WireValue = WireValue> {
   readonly number: number;
   readonly kind: FieldKind;
@@ -75,7 +75,7 @@ export interface WireMessage {
   readonly values: (WireValue | undefined)[];
 }
 
-/** A placed field together with the type that {@link valueOf} yields for it. */
+/** A placed field together with the type that {@link fieldOf} yields for it. */
 export type PlacedField<T extends WireValue> = Placed & { readonly yields?: T };
 
 type PlacedFields<F extends Record<string, Field>> = {
@@ -106,14 +106,14 @@ export function defineMessage<F extends Record<string, Field>>(
 }
 
 /** The value of a field, `undefined` when it was not sent (or its message was not). */
-export function valueOf<T extends WireValue>(message: WireMessage | undefined, field: PlacedField<T>): T | undefined {
+export function fieldOf<T extends WireValue>(message: WireMessage | undefined, field: PlacedField<T>): T | undefined {
   // The reader puts into a field's slot nothing but what the field's kind yields.
   return message?.values[field.slot] as T | undefined;
 }
 
 /** The text of a field, empty when it was not sent, as protobuf has it. */
 export function textOf(message: WireMessage | undefined, field: PlacedField<string>): string {
-  return valueOf(message, field) ?? '';
+  return fieldOf(message, field) ?? '';
 }
 
 /** Makes a message forget a field. */

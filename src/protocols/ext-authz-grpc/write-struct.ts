@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, type JsonValue, RawJson } from '../../decision/json.ts';
+import { type JsonObject, type JsonValue, RawJson } from '../../decision/json.ts';
 import type { WireWriter } from './wire-writer.ts';
 
 /** A value that the gateway's parser would refuse, and with it the whole answer. */
@@ -37,25 +37,22 @@ const ENTRY = { key: 1, value: 2 } as const;
 const VALUE = { null: 1, number: 2, string: 3, bool: 4, struct: 5, list: 6 } as const;
 
 function writeValue(writer: WireWriter, value: JsonValue, level: number): void {
-  switch (typeof value) {
-    case 'string':
-      return writer.text(VALUE.string, value);
-    case 'number':
-    case 'bigint':
-      return writer.double(VALUE.number, Number(value));
-    case 'boolean':
-      return writer.uint32(VALUE.bool, value ? 1 : 0);
-  }
-  if (value === null) return writer.uint32(VALUE.null, 0);
+  if (typeof value === 'string') writer.text(VALUE.string, value);
+  else if (typeof value === 'number' || typeof value === 'bigint') writer.double(VALUE.number, Number(value));
+  else if (typeof value === 'boolean') writer.uint32(VALUE.bool, value ? 1 : 0);
+  else if (value === null) writer.uint32(VALUE.null, 0);
   // RawJson is valid text by its maker's word.
-  if (value instanceof RawJson) return writeValue(writer, JSON.parse(value.text) as JsonValue, level);
-  const end = writer.written();
-  if (isObject(value)) {
-    // A JsonValue that is an object and neither list nor RawJson.
-    writeStruct(writer, value as JsonObject, level + 1);
+  else if (value instanceof RawJson) writeValue(writer, JSON.parse(value.text) as JsonValue, level);
+  else if (isList(value)) writeList(writer, value, level);
+  else {
+    const end = writer.written();
+    writeStruct(writer, value, level + 1);
     writer.close(VALUE.struct, end);
-    return;
   }
+}
+
+function writeList(writer: WireWriter, value: readonly JsonValue[], level: number): void {
+  const end = writer.written();
   if (level > MAX_LEVELS) throw new UnwritableValue('the metadata is nested too deep');
   for (let index = value.length - 1; index >= 0; index--) {
     const item = writer.written();
@@ -63,4 +60,9 @@ function writeValue(writer: WireWriter, value: JsonValue, level: number): void {
     writer.close(LIST_VALUES, item);
   }
   writer.close(VALUE.list, end);
+}
+
+/** `Array.isArray` does not narrow a read-only list. */
+function isList(value: JsonValue): value is readonly JsonValue[] {
+  return Array.isArray(value);
 }

@@ -5,7 +5,7 @@ interface Scene {
   readonly poller: Poller;
   readonly delays: number[];
   /** Calls what the last timer waits for, and lets the attempt end. */
-  turn(): Promise<void>;
+  readonly turn: () => Promise<void>;
   readonly attempts: () => number;
   readonly cancelled: () => number;
 }

@@ -33,6 +33,14 @@ describe('a verdict of the shape `sallyport`', () => {
     });
   });
 
+  test('that sets a header which is also to be removed replaces it', () => {
+    const verdict = { allow: true, headers: { Authorization: 'Bearer upstream' }, remove_headers: ['x-debug'] };
+    expect(parseVerdict(verdict, context)).toMatchObject({
+      setHeaders: [['authorization', 'Bearer upstream']],
+      removeHeaders: ['x-debug', 'x-sallyport-upstream'],
+    });
+  });
+
   test('carries headers, removals, query changes, upstream and metadata', () => {
     const decision = parseVerdict(
       {

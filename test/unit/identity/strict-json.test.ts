@@ -5,17 +5,30 @@ import { parseStrictJson } from '../../../src/identity/strict-json.ts';
 describe('strict JSON', () => {
   test.each([
     '{"a":1,"a":2}',
-    '{"a":1,"\\u0061":2}',
-    '{"\\u0061":1,"a":2}',
     '{"":1,"":2}',
     '{"__proto__":1,"__proto__":2}',
     '{"a":{"b":1,"b":1}}',
     '[{"a":[1,{"x":1,"y":[],"x":2}]}]',
     '{"a":"x,\\"a\\":","b":1,"a":2}',
-    '{"\\ud83d\\ude00":1,"😀":2}',
-    '{"a\\\\":1,"a\\u005c":2}',
   ])('the same key twice is refused: %s', (text) => {
     expect(() => parseStrictJson(text)).toThrow(new SyntaxError('an object has the same key twice'));
+  });
+
+  test.each([
+    String.raw`{"\u0061":1}`,
+    String.raw`{"a":1,"\u0061":2}`,
+    String.raw`{"a\\":1}`,
+    String.raw`{"\\u0074enant":1}`,
+    String.raw`{"a":{"\n"  :1}}`,
+    String.raw`{"x":"\"","\"" 
+ :1}`,
+  ])('a key that is spelt with an escape is refused: %s', (text) => {
+    expect(() => parseStrictJson(text)).toThrow(new SyntaxError('a key is spelt with an escape'));
+  });
+
+  test('an escaped key of one text does not change how the next is read (nodejs/node#63785)', () => {
+    expect(() => parseStrictJson(String.raw`{"\\u0074":1}`)).toThrow(SyntaxError);
+    expect(JSON.parse(String.raw`{"\u0074enant":"b"}`)).toEqual({ tenant: 'b' });
   });
 
   test.each([
@@ -24,8 +37,6 @@ describe('strict JSON', () => {
     '{"a":"a","b":"a"}',
     '{"a":["a","a"],"b":"\\"a\\":1"}',
     '{"a":1,"A":2,"а":3}',
-    '{"a\\\\":1,"a":2}',
-    '{"\\u0000":1,"":2}',
     ' { "a" : [ ] , "b" : { } } ',
     '"text"',
     'null',
@@ -68,7 +79,7 @@ describe('strict JSON', () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 6 }), (value) => {
         const text = JSON.stringify(value);
-        if (!text.isWellFormed() || /\\ud[89a-f]/i.test(text)) return;
+        if (!text.isWellFormed() || /\\ud[89a-f]/i.test(text) || hasEscapedKey(value)) return;
         const parsed = parseStrictJson(text);
         expect(toNumbers(parsed)).toEqual(JSON.parse(text));
         if (typeof parsed === 'object' && parsed !== null) expect(Object.isFrozen(parsed)).toBe(true);
@@ -96,4 +107,10 @@ function toNumbers(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(toNumbers);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, toNumbers(one)]));
+}
+
+function hasEscapedKey(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const keys = Array.isArray(value) ? [] : Object.keys(value);
+  return keys.some((key) => JSON.stringify(key).includes('\\')) || Object.values(value).some(hasEscapedKey);
 }

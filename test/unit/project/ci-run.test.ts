@@ -17,7 +17,17 @@ const passing = { passed: 3, failed: 0, pending: 0, files: [] };
 
 describe('the last line of .ci/run says what ran', () => {
   test.each([
-    ['all passed', { install: 0, test: 0, rego: 'PASS: 4/4', vitest: passing }, '7 passed, 0 failed', 0],
+    [
+      'all passed',
+      {
+        install: 0,
+        test: 0,
+        rego: 'policies: formatted, strict, 4 tests passed, 100 % covered (at least 95)',
+        vitest: passing,
+      },
+      '7 passed, 0 failed',
+      0,
+    ],
     [
       'some skipped',
       { install: 0, test: 0, rego: '', vitest: { ...passing, pending: 2 } },
@@ -26,7 +36,12 @@ describe('the last line of .ci/run says what ran', () => {
     ],
     [
       'a test failed',
-      { install: 0, test: 1, rego: 'PASS: 4/4', vitest: { ...passing, failed: 2 } },
+      {
+        install: 0,
+        test: 1,
+        rego: 'policies: formatted, strict, 4 tests passed, 100 % covered (at least 95)',
+        vitest: { ...passing, failed: 2 },
+      },
       '7 passed, 2 failed',
       1,
     ],
@@ -38,8 +53,8 @@ describe('the last line of .ci/run says what ran', () => {
     ],
     [
       'a rule of Rego failed, so that vitest never ran',
-      { install: 0, test: 1, rego: 'PASS: 3/4\nFAIL: 1/4' },
-      '3 passed, 2 failed',
+      { install: 0, test: 1, rego: 'opa test --bundle policies: failed' },
+      '0 passed, 1 failed',
       1,
     ],
     ['the runner crashed before its report', { install: 0, test: 134, rego: '' }, '0 passed, 1 failed', 1],

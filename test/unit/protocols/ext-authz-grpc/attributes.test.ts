@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { toAttributes } from '../../../../src/protocols/ext-authz-grpc/attributes.ts';
 import { readAttributes } from '../../../../src/protocols/ext-authz-grpc/to-access-request.ts';
-import { encodeCheckRequest } from '../../../support/ext-authz-proto.ts';
 import { checkRequestWith } from '../../../support/check-request-bytes.ts';
 import { comparable, parseExact } from '../../../support/exact-json.ts';
+import { encodeCheckRequest } from '../../../support/ext-authz-proto.ts';
 
 interface GoldenLine {
   readonly name: string;

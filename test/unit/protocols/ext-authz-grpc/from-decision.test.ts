@@ -4,7 +4,12 @@ import { Allow, type Decision, deny, parseVerdict, type VerdictContext } from '.
 import { CLIENT_ANSWERS, type CoreCode } from '../../../../src/decision/errors.ts';
 import { isEnvoyStatus } from '../../../../src/decision/status.ts';
 import { denyInternal, toCheckResponse } from '../../../../src/protocols/ext-authz-grpc/from-decision.ts';
-import { decodeCheckResponse, type HeaderOption, isAllowedByEnvoy, type ReadCheckResponse } from '../../../support/ext-authz-proto.ts';
+import {
+  decodeCheckResponse,
+  type HeaderOption,
+  isAllowedByEnvoy,
+  type ReadCheckResponse,
+} from '../../../support/ext-authz-proto.ts';
 
 const context: VerdictContext = {
   shape: 'sallyport',
@@ -141,7 +146,7 @@ describe('a Deny on the wire', () => {
     expect(answer({ allow: false, status }).status?.code).toBe(code);
   });
 
-  it('has the verdict\'s own body, headers and metadata', () => {
+  it("has the verdict's own body, headers and metadata", () => {
     const { deniedResponse, dynamicMetadata } = answer({
       allow: false,
       status: 429,
@@ -158,7 +163,9 @@ describe('a Deny on the wire', () => {
   });
 
   it('has a plain body where the verdict names no type, and its own challenge', () => {
-    expect(pairs(answer({ allow: false, body: 'no' }).deniedResponse?.headers)).toEqual([['content-type', 'text/plain']]);
+    expect(pairs(answer({ allow: false, body: 'no' }).deniedResponse?.headers)).toEqual([
+      ['content-type', 'text/plain'],
+    ]);
     const challenged = deny('invalid_credential', { headers: [['www-authenticate', 'Bearer error="invalid_token"']] });
     expect(pairs(decodeCheckResponse(toCheckResponse(challenged, 'd')).deniedResponse?.headers)).toEqual([
       ['www-authenticate', 'Bearer error="invalid_token"'],
@@ -225,11 +232,20 @@ describe('the verdicts recorded from opa-envoy-plugin', () => {
     .trim()
     .split('\n')
     // The file's own README gives its lines this form.
-    .map((line) => JSON.parse(line) as { name: string; verdict?: unknown; response: { grpc?: number; status?: { code?: number } } });
+    .map(
+      (line) =>
+        JSON.parse(line) as {
+          name: string;
+          verdict?: unknown;
+          response: { grpc?: number; status?: { code?: number } };
+        },
+    );
 
   it.each(recorded)('are allowed here only if they were there: $name', ({ verdict, response }) => {
     const allowedThere = response.grpc === undefined && (response.status?.code ?? 0) === 0;
-    const allowedHere = isAllowedByEnvoy(toCheckResponse(parseVerdict(verdict, { ...context, shape: 'opa-envoy' }), 'd'));
+    const allowedHere = isAllowedByEnvoy(
+      toCheckResponse(parseVerdict(verdict, { ...context, shape: 'opa-envoy' }), 'd'),
+    );
     expect(allowedHere && !allowedThere).toBe(false);
   });
 });

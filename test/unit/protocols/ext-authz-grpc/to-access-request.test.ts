@@ -17,7 +17,11 @@ const claiming = {
   tlsSession: { sni: 'gateway.test' },
 };
 
-function read(http: { readonly [name: string]: unknown }, context = { believed: true }, more: object = claiming): AccessRequest {
+function read(
+  http: { readonly [name: string]: unknown },
+  context = { believed: true },
+  more: object = claiming,
+): AccessRequest {
   const request = toAccessRequest(
     encodeCheckRequest({ attributes: { ...more, request: { http: { method: 'GET', path: '/', ...http } } } }),
     context,
@@ -77,7 +81,15 @@ describe('a CheckRequest becomes an access request', () => {
 
   it('with nothing invented where Envoy is silent', () => {
     const request = read({}, { believed: true }, {});
-    for (const absent of ['scheme', 'protocol', 'declaredLength', 'sourceAddress', 'sourcePrincipal', 'requestId', 'deadlineMs']) {
+    for (const absent of [
+      'scheme',
+      'protocol',
+      'declaredLength',
+      'sourceAddress',
+      'sourcePrincipal',
+      'requestId',
+      'deadlineMs',
+    ]) {
       expect(request).not.toHaveProperty(absent);
     }
     expect(request.body).toEqual({ bytes: new Uint8Array(), complete: undefined });
@@ -115,7 +127,14 @@ describe('a CheckRequest becomes an access request', () => {
 
 describe('headers', () => {
   it('of one name in two cases are two values of it', () => {
-    const bytes = checkRequestWith({ method: 'GET', path: '/', headers: [['Authorization', 'a'], ['authorization', 'b']] });
+    const bytes = checkRequestWith({
+      method: 'GET',
+      path: '/',
+      headers: [
+        ['Authorization', 'a'],
+        ['authorization', 'b'],
+      ],
+    });
     const request = toAccessRequest(bytes, { believed: true });
     expect('headers' in request && request.headers.all('authorization')).toEqual(['a', 'b']);
   });
@@ -152,8 +171,16 @@ describe('a CheckRequest that cannot be read is refused by name', () => {
 
   it.each([
     { what: 'no bytes', bytes: Buffer.alloc(0), cause: '`CheckRequest.attributes` is missing' },
-    { what: 'no http', bytes: encodeCheckRequest({ attributes: { request: {} } }), cause: '`AttributeContext.request.http` is missing' },
-    { what: 'no request', bytes: encodeCheckRequest({ attributes: {} }), cause: '`AttributeContext.request.http` is missing' },
+    {
+      what: 'no http',
+      bytes: encodeCheckRequest({ attributes: { request: {} } }),
+      cause: '`AttributeContext.request.http` is missing',
+    },
+    {
+      what: 'no request',
+      bytes: encodeCheckRequest({ attributes: {} }),
+      cause: '`AttributeContext.request.http` is missing',
+    },
     { what: 'garbage', bytes: Buffer.from('ffffff', 'hex'), cause: 'a field of `CheckRequest` is truncated' },
     {
       what: 'a header value that is no UTF-8',

@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { AttributeContext, CheckRequest, HttpRequest, Request, SocketAddress, Struct } from '../../../../src/protocols/ext-authz-grpc/check-request.ts';
-import { textOf, valueOf } from '../../../../src/protocols/ext-authz-grpc/wire-message.ts';
+import {
+  AttributeContext,
+  CheckRequest,
+  HttpRequest,
+  Request,
+  SocketAddress,
+  Struct,
+} from '../../../../src/protocols/ext-authz-grpc/check-request.ts';
+import { fieldOf, textOf } from '../../../../src/protocols/ext-authz-grpc/wire-message.ts';
 import { readMessage, WireFault } from '../../../../src/protocols/ext-authz-grpc/wire-reader.ts';
 
 const { id, method, path, size, headers, body } = HttpRequest.fields;
@@ -30,22 +37,22 @@ describe('a message is read as protobuf has it', () => {
     { hex: '48 80808080808080808001', size: -9223372036854775808n },
     { hex: '48 ffffffffffffffff7f', size: 9223372036854775807n },
   ])('a 64-bit number keeps every digit: $size', ({ hex, size: wanted }) => {
-    expect(valueOf(http(hex), size)).toBe(wanted);
+    expect(fieldOf(http(hex), size)).toBe(wanted);
   });
 
   it('a 32-bit number keeps the low bits of a longer one', () => {
     const address = readMessage(Buffer.from('18ffffffffffffffffff01', 'hex'), SocketAddress.table);
-    expect(valueOf(address, SocketAddress.fields.portValue)).toBe(4_294_967_295);
+    expect(fieldOf(address, SocketAddress.fields.portValue)).toBe(4_294_967_295);
   });
 
   it('the last member of a oneof stands', () => {
     const renamed = readMessage(Buffer.from('1805220161', 'hex'), SocketAddress.table);
-    expect(valueOf(renamed, SocketAddress.fields.portValue)).toBeUndefined();
-    expect(valueOf(renamed, SocketAddress.fields.namedPort)).toBe('a');
+    expect(fieldOf(renamed, SocketAddress.fields.portValue)).toBeUndefined();
+    expect(fieldOf(renamed, SocketAddress.fields.namedPort)).toBe('a');
   });
 
   it('the last entry of a map key wins, and what an entry lacks is empty', () => {
-    const map = valueOf(http('1a06 0a0161 120162 1a06 0a0161 120163 1a00 1a03 0a0178'), headers);
+    const map = fieldOf(http('1a06 0a0161 120162 1a06 0a0161 120163 1a00 1a03 0a0178'), headers);
     expect([...(map ?? [])]).toEqual([
       ['a', 'c'],
       ['', ''],
@@ -56,17 +63,17 @@ describe('a message is read as protobuf has it', () => {
   it('a message that is sent twice is merged', () => {
     const first = wrap(1, wrap(4, wrap(2, Buffer.from('120347455422022f61', 'hex'))));
     const second = wrap(1, wrap(4, wrap(2, Buffer.from('22022f62', 'hex'))));
-    const attributes = valueOf(
+    const attributes = fieldOf(
       readMessage(Buffer.concat([first, second]), CheckRequest.table),
       CheckRequest.fields.attributes,
     );
-    const merged = valueOf(valueOf(attributes, AttributeContext.fields.request), Request.fields.http);
+    const merged = fieldOf(fieldOf(attributes, AttributeContext.fields.request), Request.fields.http);
     expect([textOf(merged, method), textOf(merged, path)]).toEqual(['GET', '/b']);
   });
 
   it('bytes are views, not copies', () => {
     const source = Buffer.from('6201ff', 'hex');
-    const raw = valueOf(readMessage(source, HttpRequest.table), HttpRequest.fields.rawBody);
+    const raw = fieldOf(readMessage(source, HttpRequest.table), HttpRequest.fields.rawBody);
     expect(raw?.buffer).toBe(source.buffer);
     expect([...(raw ?? [])]).toEqual([0xff]);
   });
@@ -76,18 +83,38 @@ describe('a message that cannot be trusted is refused, by message and field', ()
   it.each([
     { what: 'a truncated text', hex: '0a0561', fault: '`HttpRequest.id` is truncated' },
     { what: 'a truncated length', hex: '0a80', fault: '`HttpRequest.id` is truncated' },
-    { what: 'a length beyond 32 bits', hex: '0affffffff1f', fault: '`HttpRequest.id` has a tag or length beyond 32 bits' },
-    { what: 'a length that never ends', hex: '0a808080808000', fault: '`HttpRequest.id` has a tag or length beyond 32 bits' },
+    {
+      what: 'a length beyond 32 bits',
+      hex: '0affffffff1f',
+      fault: '`HttpRequest.id` has a tag or length beyond 32 bits',
+    },
+    {
+      what: 'a length that never ends',
+      hex: '0a808080808000',
+      fault: '`HttpRequest.id` has a tag or length beyond 32 bits',
+    },
     { what: 'a truncated number', hex: '4880', fault: '`HttpRequest.size` is truncated' },
-    { what: 'a number beyond 64 bits', hex: '48ffffffffffffffffff02', fault: '`HttpRequest.size` is a number beyond 64 bits' },
+    {
+      what: 'a number beyond 64 bits',
+      hex: '48ffffffffffffffffff02',
+      fault: '`HttpRequest.size` is a number beyond 64 bits',
+    },
     { what: 'a text as a number', hex: '0801', fault: '`HttpRequest.id` has the wrong wire type' },
     { what: 'a number as a text', hex: '4a0161', fault: '`HttpRequest.size` has the wrong wire type' },
-    { what: 'a number in a map entry', hex: '1a020801', fault: '`HttpRequest.headers` has the wrong wire type in a map entry' },
+    {
+      what: 'a number in a map entry',
+      hex: '1a020801',
+      fault: '`HttpRequest.headers` has the wrong wire type in a map entry',
+    },
     { what: 'field number 0', hex: '020161', fault: '`HttpRequest` has a field number 0' },
     { what: 'field number 0 in a longer form', hex: '82000161', fault: '`HttpRequest` has a field number 0' },
     { what: 'wire type 6', hex: 'a606', fault: '`HttpRequest` has a stray end of group or an unknown wire type' },
     { what: 'wire type 7', hex: 'a706', fault: '`HttpRequest` has a stray end of group or an unknown wire type' },
-    { what: 'an end without a group', hex: 'a406', fault: '`HttpRequest` has a stray end of group or an unknown wire type' },
+    {
+      what: 'an end without a group',
+      hex: 'a406',
+      fault: '`HttpRequest` has a stray end of group or an unknown wire type',
+    },
     { what: 'a group without an end', hex: 'a306', fault: '`HttpRequest` has a group without an end' },
     { what: 'a group that ends as another', hex: 'a306ac06', fault: '`HttpRequest` has a group that ends as another' },
     { what: 'a truncated unknown field', hex: 'a206056161', fault: 'an unknown field of `HttpRequest` is truncated' },
@@ -99,7 +126,11 @@ describe('a message that cannot be trusted is refused, by message and field', ()
     { what: 'bad UTF-8 in a header name', hex: '1a030a01ff', fault: '`HttpRequest.headers` is not valid UTF-8' },
     { what: 'bad UTF-8 in a header value', hex: '1a031201ff', fault: '`HttpRequest.headers` is not valid UTF-8' },
     { what: 'bad UTF-8 in `body`', hex: '5a01ff', fault: '`HttpRequest.body` is not valid UTF-8' },
-    { what: 'bad UTF-8 deep in a long text', hex: `0a80 01${'61'.repeat(127)}ff`, fault: '`HttpRequest.id` is not valid UTF-8' },
+    {
+      what: 'bad UTF-8 deep in a long text',
+      hex: `0a80 01${'61'.repeat(127)}ff`,
+      fault: '`HttpRequest.id` is not valid UTF-8',
+    },
   ])('$what', ({ hex, fault }) => {
     expect(() => http(hex)).toThrow(new WireFault(fault));
   });
@@ -122,7 +153,7 @@ describe('a message that cannot be trusted is refused, by message and field', ()
 
   it('keeps an invalid byte of a bytes field', () => {
     expect(() => http('6201ff')).not.toThrow();
-    expect(valueOf(http('5a0161'), body)).toEqual(Buffer.from('a'));
+    expect(fieldOf(http('5a0161'), body)).toEqual(Buffer.from('a'));
   });
 });
 

@@ -1,4 +1,4 @@
-import { isRegoArray, RegoNumber, RegoObject, RegoSet, type RegoValue } from '../rego-value.ts';
+import { isRegoArray, RegoNumber, RegoObject, RegoSet, type RegoValue } from './rego-value.ts';
 
 /** Rego's order over all values: null, booleans, numbers, texts (by their UTF-8), arrays, objects, sets. */
 export function compareRego(left: RegoValue, right: RegoValue): number {
