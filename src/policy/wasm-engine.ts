@@ -108,10 +108,14 @@ function toLoadedPolicy({ plan, pool, host, clock, strict, budgetMs }: LoadedPar
     const entrypoint = entrypoints.get(name);
     if (entrypoint === undefined) throw new RequestFault('policy_error', `the policy has no entrypoint \`${name}\``);
     const startMs = clock.now().monotonicMs;
-    const text = writeInput(entrypoint.write, input);
-    const value = evaluateText(entrypoint, text, at);
-    const overBudget = clock.now().monotonicMs - startMs > budgetMs;
-    if (overBudget) overruns++;
+    let overBudget = false;
+    let value: unknown;
+    try {
+      value = evaluateText(entrypoint, writeInput(entrypoint.write, input), at);
+    } finally {
+      overBudget = clock.now().monotonicMs - startMs > budgetMs;
+      if (overBudget) overruns++;
+    }
     return { value, overBudget };
   }
 

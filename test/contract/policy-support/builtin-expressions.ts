@@ -235,9 +235,9 @@ function regexes(): readonly string[] {
     ...list('regex.replace', [
       '"foobar", "o+", "0"',
       '"foobar", "(o)(b)", "$2$1"',
-      '"foobar", "(?P<x>o)b", "<${x}>"',
+      `"foobar", "(?P<x>o)b", "<\${x}>"`,
       '"foobar", "(o)b", "$1x"',
-      '"foobar", "(o)b", "${1}x$$"',
+      `"foobar", "(o)b", "\${1}x$$"`,
       '"foobar", "", "-"',
       '"äöü", "", "-"',
       '"foo", "^[a-z]", "F"',
