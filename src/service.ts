@@ -286,7 +286,7 @@ function createDoors({ doors }: Config, authorize: Authorize, logger: Logger): R
       onFault: (error) => logger.limited('ext_authz_http', 'error', { error }, 'a check failed in the door'),
       onTlsReload: (event) => logger.info({ door: 'ext_authz_http', ...event }, 'the certificate files changed'),
     });
-    opened.set('ext_authz_http', { ...door, setServing: (serving) => (serving ? undefined : door.drain()) });
+    opened.set('ext_authz_http', door);
   }
   return opened;
 }

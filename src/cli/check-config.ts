@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { loadConfig } from '../config/load.ts';
 import { parseArguments } from './arguments.ts';
-import { type Command, EXIT } from './command.ts';
+import { type Command, EXIT, UsageError } from './command.ts';
 
 const HELP = `sallyport check-config [FILE]
 
@@ -17,7 +17,9 @@ export const checkConfig: Command = async (argv, io) => {
     io.stdout(HELP);
     return EXIT.ok;
   }
-  const file = positionals[0] ?? values.config ?? 'sallyport.yaml';
+  const [file = 'sallyport.yaml', ...more] =
+    values.config === undefined ? positionals : [values.config, ...positionals];
+  if (more.length > 0) throw new UsageError('only one config is checked at a time');
   loadConfig(resolve(io.cwd, file), io.env);
   io.stdout(`${file}: no faults\n`);
   return EXIT.ok;

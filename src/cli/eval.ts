@@ -111,7 +111,13 @@ function verified(principal: Principal) {
 
 function readBody(data: string | undefined, io: Io): Uint8Array {
   if (data === undefined) return new Uint8Array();
-  return data.startsWith('@') ? readFileSync(resolve(io.cwd, data.slice(1))) : Buffer.from(data);
+  if (!data.startsWith('@')) return Buffer.from(data);
+  const file = data.slice(1);
+  try {
+    return readFileSync(resolve(io.cwd, file));
+  } catch (error) {
+    throw new UsageError(`cannot read \`${file}\`, which \`--data\` names`, { cause: error });
+  }
 }
 
 interface RequestParts {

@@ -21,11 +21,22 @@ export function parseYamlFile(text: string, environment: Environment): YamlFile 
     line: lines.linePos(error.pos[0]).line,
   }));
   if (faults.length === 0) faults.push(...expand(document, environment, lines));
+  const value = faults.length > 0 ? undefined : toValue(document, faults);
   return {
-    value: faults.length > 0 ? undefined : (document.toJS({ maxAliasCount: 100 }) as unknown),
+    value,
     faults,
     lineOf: (path) => lineOf(document, lines, path),
   };
+}
+
+/** An alias of nothing, or of too much, shows only here. */
+function toValue(document: Document, faults: ConfigFault[]): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    faults.push({ path: '', message: error instanceof Error ? error.message : String(error) });
+    return undefined;
+  }
 }
 
 const VARIABLE = /\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}/g;

@@ -64,6 +64,8 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
   );
   const queue = createQueue<Queued>({
     maxItems: maxEvents,
+    // Events are built many at a time, and written with few system calls.
+    gather: options.schedule ?? ((run) => startTimer(GATHER_MS, run)),
     schedule,
     monotonicMs,
     consume: (queued) => {
@@ -121,6 +123,7 @@ interface Queued {
 }
 
 const STOP_MS = 2000;
+const GATHER_MS = 10;
 
 /** A denial that is the service's own fault is named in the operational log too, as often as a limit allows. */
 function reportFault(logger: Pick<Logger, 'limited'>, event: DecisionEvent): void {

@@ -11,13 +11,16 @@ export interface QueueOptions<Item> {
   readonly maxItems: number;
   /** Must not throw. */
   readonly consume: (item: Item) => void;
+  /** Calls back once, after items had some time to gather; {@link schedule} by default. */
+  readonly gather?: (run: () => void) => void;
   /** Calls back once, after the work that is under way; `setImmediate` in a service. */
   readonly schedule: (run: () => void) => void;
   readonly monotonicMs: () => number;
 }
 
 /** Consumes in batches of about a millisecond between two turns of the event loop, longer when it is filling up. */
-export function createQueue<Item>({ maxItems, consume, schedule, monotonicMs }: QueueOptions<Item>): Queue<Item> {
+export function createQueue<Item>(options: QueueOptions<Item>): Queue<Item> {
+  const { maxItems, consume, schedule, gather = schedule, monotonicMs } = options;
   let waiting: Item[] = [];
   let batch: readonly Item[] = [];
   let next = 0;
@@ -51,19 +54,19 @@ export function createQueue<Item>({ maxItems, consume, schedule, monotonicMs }: 
       consumed += 1;
       if (consumed % ITEMS_BETWEEN_CLOCK_READINGS === 0 && monotonicMs() >= untilMs) break;
     }
-    if (length() > 0) plan();
+    if (length() > 0) plan(schedule);
   };
-  const plan = (): void => {
+  const plan = (when: (run: () => void) => void): void => {
     if (scheduled) return;
     scheduled = true;
-    schedule(run);
+    when(run);
   };
 
   return {
     push: (item) => {
       if (length() >= maxItems) return false;
       waiting.push(item);
-      plan();
+      plan(gather);
       return true;
     },
     get length() {

@@ -18,7 +18,7 @@ import type {
   Outcome,
   Phase,
 } from './ports.ts';
-import type { Authentication, Principal } from './principal.ts';
+import type { Authentication } from './principal.ts';
 import { withEveryLimit } from './quota-state.ts';
 
 /** Envoy's per-route context extension that picks one of the decisions that local config names. */
@@ -116,8 +116,8 @@ async function decide(
     return deny(inspected.code, { headers: inspected.headers ?? [] });
   }
 
-  const mask =
-    ports.exposeCredentials && named.result === 'opa-envoy' ? unmasked : createCredentialMask(principal, ports.digest);
+  const exposed = ports.exposeCredentials && named.result === 'opa-envoy';
+  const mask = () => (exposed ? unmasked : createCredentialMask(principal, ports.digest));
   const sources = { request, inspected, principal, peer: authentication.peer, mask };
   const evaluate = (entrypoint: string): Evaluation => {
     const evaluation = generation.evaluate(entrypoint, toPolicyInput({ ...sources, quota: trace.quota }), trace.at);
@@ -236,24 +236,24 @@ function mark(ports: AuthorizePorts, trace: Trace, phase: Phase): void {
 function toOutcome(ports: AuthorizePorts, trace: Trace, decision: Decision): Outcome {
   const { authentication, generation, named, inspected, quota, result, cause } = trace;
   trace.phaseMs.total = ports.clock.now().monotonicMs - trace.at.monotonicMs;
-  const principal: Principal | undefined = authentication?.kind === 'verified' ? authentication.principal : undefined;
-  const peer = authentication === undefined || authentication.kind === 'refused' ? null : authentication.peer;
-  return {
+  const outcome: { -readonly [member in keyof Outcome]: Outcome[member] } = {
     decisionId: trace.decisionId,
     decision,
     at: trace.at,
     request: trace.request,
     overBudget: trace.overBudget,
     phaseMs: trace.phaseMs,
-    ...(generation === undefined ? {} : { generation }),
-    ...(named === undefined ? {} : { named }),
-    ...(principal === undefined ? {} : { principal }),
-    ...(peer === null ? {} : { peer }),
-    ...(inspected === undefined ? {} : { inspected }),
-    ...(quota === undefined ? {} : { quota }),
-    ...(result === undefined ? {} : { result }),
-    ...(cause === undefined ? {} : { cause }),
   };
+  if (generation !== undefined) outcome.generation = generation;
+  if (named !== undefined) outcome.named = named;
+  if (inspected !== undefined) outcome.inspected = inspected;
+  if (quota !== undefined) outcome.quota = quota;
+  if (result !== undefined) outcome.result = result;
+  if (cause !== undefined) outcome.cause = cause;
+  if (authentication === undefined || authentication.kind === 'refused') return outcome;
+  if (authentication.kind === 'verified') outcome.principal = authentication.principal;
+  if (authentication.peer !== null) outcome.peer = authentication.peer;
+  return outcome;
 }
 
 function causeOf(error: unknown): string {

@@ -293,5 +293,6 @@ function denyByPolicy(denial: PolicyDenial, context: VerdictContext): Deny {
 function denialStatus(status: number | undefined, context: VerdictContext): number {
   if (status === undefined) return context.anonymous ? 401 : 403;
   const lowest = context.allowRedirects ? 300 : 400;
-  return status >= lowest && status <= 599 && isEnvoyStatus(status) ? status : 403;
+  // 304 has no body (RFC 9110 §15.4.5): Envoy sends a denial's all the same, and the connection is out of step.
+  return status !== 304 && status >= lowest && status <= 599 && isEnvoyStatus(status) ? status : 403;
 }

@@ -35,39 +35,90 @@ export interface InputSources {
   readonly principal: Principal | undefined;
   readonly peer: Peer | null;
   readonly quota: QuotaState | undefined;
-  /** Replaces credential values that `identity` verified; identity function where config exposes them. */
-  readonly mask: (value: JsonValue) => JsonValue;
+  /** Makes what replaces the credentials that `identity` verified; asked only when `attributes` is read. */
+  readonly mask: () => (value: JsonValue) => JsonValue;
 }
 
 /** Builds `input` of the policy contract; pure, and lazy in every member. */
 export function toPolicyInput(sources: InputSources): PolicyInput {
-  const { request, inspected, principal, peer, quota, mask } = sources;
-  return {
-    request: () => ({
+  return new RequestInput(sources);
+}
+
+/** A class, so that the members are made once and not as fourteen closures for every evaluation. */
+class RequestInput implements PolicyInput {
+  readonly #sources: InputSources;
+
+  constructor(sources: InputSources) {
+    this.#sources = sources;
+  }
+
+  request(): JsonObject {
+    const { request, inspected } = this.#sources;
+    const { path, host, contentType, size } = inspected;
+    return {
       method: request.method,
-      path: inspected.path,
-      host: inspected.host,
+      path,
+      host,
       scheme: request.scheme,
-      content_type: inspected.contentType,
-      size: inspected.size as JsonObject,
-    }),
-    route: () => routeInput(inspected),
-    identity: () => identityInput(principal),
-    peer: () => peerInput(peer),
-    network: () => inspected.network as JsonObject,
-    inference: () => inspected.inference as JsonObject | undefined,
-    quota: () => quota as JsonObject | undefined,
-    attributes: () => {
-      const attributes = request.attributes();
-      return attributes === undefined ? undefined : mask(attributes);
-    },
-    parsed_path: () => inspected.plugin.parsedPath(),
-    parsed_query: () => inspected.plugin.parsedQuery(),
-    parsed_body: () => inspected.plugin.parsedBody(),
-    truncated_body: () => inspected.plugin.truncatedBody(),
-    version: () => PLUGIN_VERSION,
-    source_principal: () => (request.sourcePrincipal === '' ? undefined : request.sourcePrincipal),
-  };
+      content_type: contentType,
+      size: size as JsonObject,
+    };
+  }
+
+  route(): JsonValue {
+    return routeInput(this.#sources.inspected);
+  }
+
+  identity(): JsonObject {
+    return identityInput(this.#sources.principal);
+  }
+
+  peer(): JsonValue {
+    return peerInput(this.#sources.peer);
+  }
+
+  network(): JsonObject {
+    return this.#sources.inspected.network as JsonObject;
+  }
+
+  inference(): JsonObject | undefined {
+    return this.#sources.inspected.inference as JsonObject | undefined;
+  }
+
+  quota(): JsonObject | undefined {
+    return this.#sources.quota as JsonObject | undefined;
+  }
+
+  attributes(): JsonValue | undefined {
+    const { request, mask } = this.#sources;
+    const attributes = request.attributes();
+    return attributes === undefined ? undefined : mask()(attributes);
+  }
+
+  parsed_path(): JsonValue {
+    return this.#sources.inspected.plugin.parsedPath();
+  }
+
+  parsed_query(): JsonValue {
+    return this.#sources.inspected.plugin.parsedQuery();
+  }
+
+  parsed_body(): JsonValue {
+    return this.#sources.inspected.plugin.parsedBody();
+  }
+
+  truncated_body(): boolean {
+    return this.#sources.inspected.plugin.truncatedBody();
+  }
+
+  version(): JsonObject {
+    return PLUGIN_VERSION;
+  }
+
+  source_principal(): string | undefined {
+    const { sourcePrincipal } = this.#sources.request;
+    return sourcePrincipal === '' ? undefined : sourcePrincipal;
+  }
 }
 
 const PLUGIN_VERSION: JsonObject = { encoding: 'protojson', ext_authz: 'v3' };

@@ -16,6 +16,7 @@ import { canonicalHost } from './host.ts';
 import { jsonLabelFault, parseInference } from './inference.ts';
 import { type JsonDocument, parseJsonBody } from './json-body.ts';
 import { parseMediaType } from './media-type.ts';
+import { ownTwinFault } from './own-twins.ts';
 import { isWhole, payloadSize } from './payload-size.ts';
 import { LazyPluginReadings } from './plugin-readings.ts';
 import { isRefusal, malformed, type Refusal, refuse } from './refusal.ts';
@@ -78,7 +79,7 @@ class Inspection {
     if (isRefusal(address)) return this.#refused(address, false);
     this.#network = address === undefined ? {} : { client_ip: address };
 
-    const fault = this.#readPath();
+    const fault = this.#readPath() ?? ownTwinFault(request);
     if (fault !== undefined) return this.#refused(fault, false);
     const host = canonicalHost(request);
     if (isRefusal(host)) return this.#refused(host, false);

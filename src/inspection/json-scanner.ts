@@ -1,4 +1,5 @@
 import { Buffer, isUtf8 } from 'node:buffer';
+import { MAX_CONTAINERS, MAX_EDITS, MAX_INDEXED_KEYS, MAX_VALUES } from './json-bounds.ts';
 import { decodeJsonString, hexQuad } from './json-string.ts';
 import { ObjectKeys } from './object-keys.ts';
 import { malformed, type Refusal, refuse } from './refusal.ts';
@@ -39,7 +40,7 @@ export interface ScannedJson {
 
 /**
  * Reads one JSON document (RFC 8259) in one pass without building it: strict UTF-8, no BOM, nothing after it, bounded
- * depth. Keys are compared after unescaping. Time and memory are linear in the bytes.
+ * depth, bounded keys and edits. Keys are compared after unescaping. Time and memory are linear in the bytes.
  */
 export function scanJson(bytes: Uint8Array, limits: JsonLimits): ScannedJson | Refusal {
   if (bytes.length > limits.maxBytes) return refuse('payload_too_large', 'the JSON body is too large to be read');
@@ -83,6 +84,9 @@ class JsonScanner {
   #members: Map<string, JsonMember> | undefined;
   #position = 0;
   #depth = 0;
+  #indexedKeys = 0;
+  #values = 0;
+  #containers = 0;
   #cause = '';
   /** Whether the last string held an escape. */
   #escaped = false;
@@ -104,8 +108,9 @@ class JsonScanner {
       if (state === VALUE) state = this.#value(byte);
       else if (state === AFTER) state = this.#after(byte);
       else state = this.#key(byte);
-      if (state === DONE) return { kind: 'json', members: this.#members, edits: this.#edits };
+      if (state !== FAULT && this.#edits.length > MAX_EDITS) state = this.#fault('has too much that needs mending');
       if (state === FAULT) return malformed(`the JSON body ${this.#cause}`);
+      if (state === DONE) return { kind: 'json', members: this.#members, edits: this.#edits };
     }
   }
 
@@ -133,6 +138,7 @@ class JsonScanner {
 
   #open(isArray: boolean): number {
     if (this.#depth === this.#limits.maxDepth) return this.#fault('is nested too deeply');
+    if (++this.#containers > MAX_CONTAINERS) return this.#fault('holds too many objects and lists');
     this.#position++;
     this.#depth++;
     this.#isArray[this.#depth] = isArray;
@@ -153,6 +159,7 @@ class JsonScanner {
   }
 
   #completed(): number {
+    if (++this.#values > MAX_VALUES) return this.#fault('holds too many values');
     if (this.#depth === 2) {
       this.#elements++;
     } else if (this.#depth === 1 && this.#members !== undefined) {
@@ -187,6 +194,8 @@ class JsonScanner {
     // #open made the entry of every object that is open.
     if (keys === undefined) return this.#fault('is malformed');
     const twinStart = keys.add(start, this.#position, this.#escaped);
+    this.#indexedKeys += keys.takeIndexed();
+    if (this.#indexedKeys > MAX_INDEXED_KEYS) return this.#fault('has too many keys');
     if (twinStart >= 0) {
       if (!this.#limits.duplicateKeys) return this.#fault('names a key twice');
       this.#edits.push({ start: twinStart, end: keys.startAfter(twinStart), replacement: '' });

@@ -18,12 +18,14 @@ export function parseMultipart(body: Buffer, boundary: string): readonly FormPar
   if (boundary === '' || boundary.length > MAX_BOUNDARY) throw malformed('has a bad boundary');
   const delimiter = Buffer.from(`--${boundary}`, 'utf8');
   const parts: FormPart[] = [];
+  let count = 0;
   let line = openingLine(body, delimiter);
   while (line.kind === 'part') {
     const headers = readHeaders(body, line.next);
     const end = contentEnd(body, headers.next, delimiter, line.newline);
     const part = toPart(headers.values, body.subarray(headers.next, end.content));
     if (part !== undefined) parts.push(part);
+    if (++count > MAX_PARTS) throw malformed('has too many parts');
     line = readDelimiter(body, end.delimiter, delimiter);
     if (line.kind === 'other') throw malformed('has text behind a boundary');
   }
@@ -31,6 +33,9 @@ export function parseMultipart(body: Buffer, boundary: string): readonly FormPar
 }
 
 const MAX_BOUNDARY = 200;
+/** As Go's `ReadForm` has it. */
+const MAX_PARTS = 1000;
+const MAX_PREAMBLE = 64 * 1024;
 const MAX_HEADERS = 64;
 const MAX_LINE = 4096;
 const LINE_FEED = 0x0a;
@@ -45,7 +50,7 @@ type DelimiterLine =
 /** Skips the preamble. */
 function openingLine(body: Buffer, delimiter: Buffer): DelimiterLine {
   let position = 0;
-  while (position < body.length) {
+  while (position < body.length && position <= MAX_PREAMBLE) {
     const line = readDelimiter(body, position, delimiter);
     if (line.kind !== 'other') return line;
     const feed = body.indexOf(LINE_FEED, position);

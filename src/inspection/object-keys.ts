@@ -9,9 +9,17 @@ export class ObjectKeys {
   readonly #starts: number[] = [];
   readonly #ends: number[] = [];
   #places: Map<string, number> | undefined;
+  #indexed = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
+  }
+
+  /** How many keys were put into a map since it was asked last: each costs a text and an entry. */
+  takeIndexed(): number {
+    const indexed = this.#indexed;
+    this.#indexed = 0;
+    return indexed;
   }
 
   clear(): void {
@@ -42,6 +50,7 @@ export class ObjectKeys {
   }
 
   #index(): void {
+    this.#indexed += this.#starts.length;
     this.#places = new Map(
       this.#starts.map((start, place) => [
         decodeJsonString(this.#bytes, start, this.#ends[place] ?? start, false),
@@ -53,6 +62,7 @@ export class ObjectKeys {
   #findName(start: number, end: number, escaped: boolean): number {
     const name = decodeJsonString(this.#bytes, start, end, escaped);
     const place = this.#places?.get(name) ?? -1;
+    this.#indexed += 1;
     this.#places?.set(name, this.#starts.length);
     return place;
   }

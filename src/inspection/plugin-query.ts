@@ -19,7 +19,10 @@ export function parsePluginQuery(target: string): FormValues {
 export function parseForm(text: string): FormValues {
   // An own `__proto__` needs an object without the inherited accessor.
   const values: { [name: string]: string[] } = Object.create(null);
-  for (const piece of text.split('&')) {
+  // One more than may be: the rest of a longer text is not even split.
+  const pieces = text.split('&', MAX_PIECES + 1);
+  if (pieces.length > MAX_PIECES) throw new RequestFault('malformed_request', 'a query or form has too many fields');
+  for (const piece of pieces) {
     if (piece === '') continue;
     if (piece.includes(';')) throw new RequestFault('malformed_request', 'a query or form holds `;`');
     const equals = piece.indexOf('=');
@@ -34,3 +37,6 @@ export function parseForm(text: string): FormValues {
   }
   return values;
 }
+
+/** Go's own bound since 1.25.6 (`urlmaxqueryparams`). */
+const MAX_PIECES = 10_000;

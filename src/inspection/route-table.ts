@@ -108,14 +108,22 @@ function allowed(routes: readonly CompiledRoute[], segments: readonly string[]):
   return [...methods].sort().join(', ');
 }
 
-/** Fetch standard, CORS-preflight request: both headers, once each. */
-function isPreflight({ method, headers }: AccessRequest): boolean {
+/**
+ * Fetch standard, CORS-preflight request: both headers, once each, and no body as far as the gateway tells. It passes
+ * without a credential, so nothing in it may ask the upstream for another method.
+ */
+function isPreflight({ method, headers, body, declaredLength }: AccessRequest): boolean {
   return (
     method === 'OPTIONS' &&
     isSentOnce(headers.all('origin')) &&
-    isSentOnce(headers.all('access-control-request-method'))
+    isSentOnce(headers.all('access-control-request-method')) &&
+    (declaredLength ?? 0) === 0 &&
+    body.bytes.length === 0 &&
+    UNLIKE_PREFLIGHT.every((name) => headers.all(name).length === 0)
   );
 }
+
+const UNLIKE_PREFLIGHT = ['transfer-encoding', 'x-http-method-override', 'x-http-method', 'x-method-override'];
 
 function isSentOnce(values: readonly string[]): boolean {
   return values.length === 1 && values[0] !== undefined && values[0] !== '' && !values[0].includes(',');

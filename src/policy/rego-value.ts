@@ -71,11 +71,9 @@ export function parseRegoText(text: string): RegoValue {
     switch (text.charAt(at)) {
       case '"':
         return string();
-      case '[': {
+      case '[':
         at++;
-        const items = sequence(']', depth);
-        return items;
-      }
+        return sequence(']', depth, []);
       case '{':
         at++;
         return objectOrSet(depth);
@@ -123,10 +121,10 @@ export function parseRegoText(text: string): RegoValue {
     return new RegoNumber(text.slice(start, at));
   }
 
-  function sequence(end: string, depth: number): RegoValue[] {
-    const items: RegoValue[] = [];
+  /** The items up to `end`, behind those that were read already and a comma. */
+  function sequence(end: string, depth: number, items: RegoValue[]): RegoValue[] {
     skip();
-    if (text[at] === end) {
+    if (items.length === 0 && text[at] === end) {
       at++;
       return items;
     }
@@ -152,7 +150,7 @@ export function parseRegoText(text: string): RegoValue {
     if (text[at] !== ':') {
       if (text[at] === ',') {
         at++;
-        return new RegoSet([first, ...sequence('}', depth)]);
+        return new RegoSet(sequence('}', depth, [first]));
       }
       expect('}');
       return new RegoSet([first]);

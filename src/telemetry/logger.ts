@@ -69,7 +69,8 @@ const MAX_UNWRITTEN_BYTES = 1024 * 1024;
 export function stderrDestination(
   stream: NodeJS.WritableStream & { readonly writableLength: number },
 ): LineDestination {
-  stream.on('error', ignore);
+  // A process may make several loggers, as tests do; the stream needs to be told only once.
+  if (!stream.listeners('error').includes(ignore)) stream.on('error', ignore);
   return {
     write: (line) => {
       if (stream.writableLength < MAX_UNWRITTEN_BYTES) stream.write(line);

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { INPUT_MEMBERS } from '../../src/decision/input.ts';
 import type { JsonValue } from '../../src/decision/json.ts';
-import type { LoadedPolicy } from '../../src/policy/policy-engine.ts';
 import { toJsonText } from '../../src/policy/input-text.ts';
+import type { LoadedPolicy } from '../../src/policy/policy-engine.ts';
 import { createResultReader } from '../../src/policy/result-text.ts';
 import { describeWith } from '../support/describe-with.ts';
 import { caseCount, createRandom, type Random, seedOf } from '../support/seed.ts';
@@ -29,7 +29,10 @@ describeWith(['opa'], 'the same answer as OPA', () => {
     const random = createRandom(seedOf('policy differential'));
     const data = randomData(random);
     const policy = await loadFor(rego, rules, data);
-    const cases = Array.from({ length: caseCount(2_000) }, () => ({ rule: random.pick(rules), input: randomInput(random) }));
+    const cases = Array.from({ length: caseCount(2_000) }, () => ({
+      rule: random.pick(rules),
+      input: randomInput(random),
+    }));
     const ofOpa = evaluateWithOpa(rego, data, cases);
     const disagreements: unknown[] = [];
     let defined = 0;
@@ -40,7 +43,9 @@ describeWith(['opa'], 'the same answer as OPA', () => {
       if (ours !== theirs) disagreements.push({ rule, input: toJsonText(asObject(input)), ours, theirs });
     }
     policy.close();
-    console.info(`policy differential: ${cases.length} pairs, ${defined} of them defined, ${disagreements.length} disagreements`);
+    console.info(
+      `policy differential: ${cases.length} pairs, ${defined} of them defined, ${disagreements.length} disagreements`,
+    );
     expect(disagreements.slice(0, 40)).toEqual([]);
     expect(defined).toBeGreaterThan(cases.length / 4);
   });
@@ -76,7 +81,10 @@ describeWith(['opa'], 'projection', () => {
     const rules = [...new Set(rego.match(/^[a-z_]+(?= (?::=|if|contains)|\[)/gm))];
     const data = randomData(random);
     const policy = await loadFor(rego, rules, data, 'projected');
-    const cases = Array.from({ length: caseCount(1_000) }, () => ({ rule: random.pick(rules), input: nearMiss(random) }));
+    const cases = Array.from({ length: caseCount(1_000) }, () => ({
+      rule: random.pick(rules),
+      input: nearMiss(random),
+    }));
     const ofOpa = evaluateWithOpa(rego, data, cases, 'projected');
     for (const [index, { rule, input }] of cases.entries()) {
       const value = policy.evaluate(`projected/${rule}`, policyInput(input), AT).value;
@@ -130,25 +138,41 @@ function disturb(random: Random, input: Members, paths: readonly string[]): Memb
     if (below.length === 0) return random.chance(0.5) ? undefined : 'disturbed';
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
     const entries = Object.entries(value as { readonly [key: string]: JsonValue | undefined }).map(
-      ([key, member]) => [key, walk(member, below.filter(([head]) => head === key).map(([, ...rest]) => rest))] as const,
+      ([key, member]) =>
+        [
+          key,
+          walk(
+            member,
+            below.filter(([head]) => head === key).map(([, ...rest]) => rest),
+          ),
+        ] as const,
     );
     return Object.fromEntries([...entries, ['added', 'by the test']]);
   };
   return Object.fromEntries(
     INPUT_MEMBERS.map((name) => [
       name,
-      walk(input[name], trees.filter(([head]) => head === name).map(([, ...rest]) => rest)),
+      walk(
+        input[name],
+        trees.filter(([head]) => head === name).map(([, ...rest]) => rest),
+      ),
     ]),
   );
 }
 
-function evaluateWithOpa(rego: string, data: JsonValue, cases: readonly Case[], name = 'differential'): readonly unknown[] {
+function evaluateWithOpa(
+  rego: string,
+  data: JsonValue,
+  cases: readonly Case[],
+  name = 'differential',
+): readonly unknown[] {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-differential-'));
   try {
     writeFileSync(join(folder, 'policy.rego'), rego);
     const tests = cases.map(({ rule, input }) => ({ rule, input: asObject(input) }));
     writeFileSync(join(folder, 'data.json'), toJsonText({ ...asObject(data as Members), cases: tests }));
-    const query = `{i: value | some i, test in data.cases; value := data.${name}[test.rule] with input as test.input}`;
+    // Both are bound before the `with`: in one expression with it they would be looked up under the new input.
+    const query = `{i: value | some i, test in data.cases; rule := test.rule; given := test.input; value := data.${name}[rule] with input as given}`;
     const out = execFileSync(requireTool('opa'), ['eval', '-f', 'raw', '-d', folder, query], {
       encoding: 'utf8',
       maxBuffer: 512 * 1_048_576,

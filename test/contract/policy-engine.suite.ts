@@ -60,7 +60,7 @@ export function describePolicyEngine(name: string, create: CreateEngine): void {
       return result;
     }
 
-    async function valueOf(entrypoint: string, members: { readonly [name: string]: JsonValue | undefined } = {}) {
+    async function answerOf(entrypoint: string, members: { readonly [name: string]: JsonValue | undefined } = {}) {
       return (await load()).evaluate(`behaviour/${entrypoint}`, policyInput(members), AT).value;
     }
 
@@ -69,12 +69,12 @@ export function describePolicyEngine(name: string, create: CreateEngine): void {
     });
 
     test('answers undefined where the policy is undefined', async () => {
-      expect(await valueOf('missing', { identity: { kind: 'jwt' } })).toBeUndefined();
-      expect(await valueOf('missing')).toBeUndefined();
+      expect(await answerOf('missing', { identity: { kind: 'jwt' } })).toBeUndefined();
+      expect(await answerOf('missing')).toBeUndefined();
     });
 
     test('answers without any input', async () => {
-      expect(await valueOf('no_input_read')).toEqual({ fixed: true });
+      expect(await answerOf('no_input_read')).toEqual({ fixed: true });
     });
 
     test.each([
@@ -83,11 +83,11 @@ export function describePolicyEngine(name: string, create: CreateEngine): void {
       ['is_empty', ''],
       ['is_null', null],
     ])('tells the falsy result %s from undefined', async (entrypoint, value) => {
-      expect(await valueOf(entrypoint)).toBe(value);
+      expect(await answerOf(entrypoint)).toBe(value);
     });
 
     test('keeps falsy members', async () => {
-      expect(await valueOf('falsy')).toEqual({ false: false, zero: 0, empty: '', null: null, list: [], object: {} });
+      expect(await answerOf('falsy')).toEqual({ false: false, zero: 0, empty: '', null: null, list: [], object: {} });
     });
 
     test.each<[string, JsonValue]>([
@@ -97,51 +97,53 @@ export function describePolicyEngine(name: string, create: CreateEngine): void {
       ['null', null],
       ['an empty list', []],
     ])('takes the falsy input %s', async (_name, value) => {
-      expect(await valueOf('echo_body', { parsed_body: value })).toEqual(value);
+      expect(await answerOf('echo_body', { parsed_body: value })).toEqual(value);
     });
 
     test('keeps the digits of large integers, in input, arithmetic, data and spliced text', async () => {
-      expect(await valueOf('echo_inference', { inference: { max_tokens: 2n ** 70n } })).toEqual({ max_tokens: 2n ** 70n });
-      expect(await valueOf('sum', { inference: { max_tokens: 9_007_199_254_740_993n } })).toBe(9_007_199_254_740_994n);
-      expect(await valueOf('from_data', { identity: { subject: 'alice' } })).toBe(1);
-      expect(await valueOf('echo_body', { parsed_body: new RawJson('[12345678901234567890]') })).toEqual([
+      expect(await answerOf('echo_inference', { inference: { max_tokens: 2n ** 70n } })).toEqual({
+        max_tokens: 2n ** 70n,
+      });
+      expect(await answerOf('sum', { inference: { max_tokens: 9_007_199_254_740_993n } })).toBe(9_007_199_254_740_994n);
+      expect(await answerOf('from_data', { identity: { subject: 'alice' } })).toBe(1);
+      expect(await answerOf('echo_body', { parsed_body: new RawJson('[12345678901234567890]') })).toEqual([
         12_345_678_901_234_567_890n,
       ]);
     });
 
     test('finds hostile keys where they are own keys of input or data', async () => {
       const claims = JSON.parse('{"__proto__": {"admin": true}, "constructor": "c"}') as JsonValue;
-      expect(await valueOf('own_key', { identity: { claims } })).toEqual({ admin: true });
-      expect(await valueOf('constructed', { identity: { claims } })).toBe('c');
-      expect(await valueOf('from_data', { identity: { subject: '__proto__' } })).toBe('fact');
-      expect(await valueOf('from_data', { identity: { subject: 'constructor' } })).toEqual([1]);
-      const lengths = (await valueOf('lengths')) as object;
-      expect(Object.entries(lengths).sort()).toEqual(
-        [
+      expect(await answerOf('own_key', { identity: { claims } })).toEqual({ admin: true });
+      expect(await answerOf('constructed', { identity: { claims } })).toBe('c');
+      expect(await answerOf('from_data', { identity: { subject: '__proto__' } })).toBe('fact');
+      expect(await answerOf('from_data', { identity: { subject: 'constructor' } })).toEqual([1]);
+      const lengths = (await answerOf('lengths')) as object;
+      expect(Object.fromEntries(Object.entries(lengths))).toEqual(
+        Object.fromEntries([
           ['', 1],
           ['__proto__', 2],
           ['constructor', 3],
           ['toString', 0],
-        ].sort(),
+        ]),
       );
     });
 
     test('finds no inherited key', async () => {
-      expect(await valueOf('own_key', { identity: { claims: {} } })).toBeUndefined();
-      expect(await valueOf('constructed', { identity: { claims: {} } })).toBeUndefined();
+      expect(await answerOf('own_key', { identity: { claims: {} } })).toBeUndefined();
+      expect(await answerOf('constructed', { identity: { claims: {} } })).toBeUndefined();
       for (const subject of ['toString', 'hasOwnProperty', 'valueOf']) {
-        expect(await valueOf('from_data', { identity: { subject } })).toBeUndefined();
+        expect(await answerOf('from_data', { identity: { subject } })).toBeUndefined();
       }
     });
 
     test('gives sets in order', async () => {
-      expect(await valueOf('reasons')).toEqual(['10', '9', 'alpha', 'beta', 'mid', 'zeta', 'Ä']);
+      expect(await answerOf('reasons')).toEqual(['10', '9', 'alpha', 'beta', 'mid', 'zeta', 'Ä']);
     });
 
     test('replaces lone surrogates, in text and in spliced text', async () => {
-      expect(await valueOf('echo_body', { parsed_body: 'a\ud800b' })).toBe('a\ufffdb');
+      expect(await answerOf('echo_body', { parsed_body: 'a\ud800b' })).toBe('a\ufffdb');
       const text = String.raw`["\ud83d\ude00", "\udc00x", "\\ud800", "\uD800\uD800"]`;
-      expect(await valueOf('echo_body', { parsed_body: new RawJson(text) })).toEqual([
+      expect(await answerOf('echo_body', { parsed_body: new RawJson(text) })).toEqual([
         '😀',
         '\ufffdx',
         '\\ud800',
@@ -154,12 +156,16 @@ export function describePolicyEngine(name: string, create: CreateEngine): void {
       const ns = BigInt(AT.epochMs) * 1_000_000n;
       expect(policy.evaluate('behaviour/now', policyInput({}), AT).value).toEqual([ns, ns]);
       const later = { ...AT, epochMs: AT.epochMs + 1.5 };
-      expect(policy.evaluate('behaviour/now', policyInput({}), later).value).toEqual([ns + 1_500_000n, ns + 1_500_000n]);
+      expect(policy.evaluate('behaviour/now', policyInput({}), later).value).toEqual([
+        ns + 1_500_000n,
+        ns + 1_500_000n,
+      ]);
     });
 
     test('gives the same random values throughout a decision, and others in the next', async () => {
       const policy = await load();
-      const draw = (at = AT) => policy.evaluate('behaviour/random', policyInput({}), at).value as Record<string, unknown>;
+      const draw = (at = AT) =>
+        policy.evaluate('behaviour/random', policyInput({}), at).value as Record<string, unknown>;
       const first = draw();
       expect(first['a']).toBe(first['again']);
       expect(first['id']).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
@@ -183,7 +189,9 @@ export function describePolicyEngine(name: string, create: CreateEngine): void {
         await turns();
         const value = policy.evaluate('behaviour/conflict', policyInput({ identity: { kind: 'jwt' } }), AT).value;
         expect(value).toBe(1);
-        expect(policy.evaluate('behaviour/from_data', policyInput({ identity: { subject: 'alice' } }), AT).value).toBe(1);
+        expect(policy.evaluate('behaviour/from_data', policyInput({ identity: { subject: 'alice' } }), AT).value).toBe(
+          1,
+        );
       }
     });
 
@@ -291,7 +299,9 @@ export function describePolicyEngine(name: string, create: CreateEngine): void {
 
     test('fails where a builtin decodes what no text can hold', async () => {
       const policy = await load();
-      expect(policy.evaluate('behaviour/decoded', policyInput({ identity: { subject: 'zz' } }), AT).value).toBeUndefined();
+      expect(
+        policy.evaluate('behaviour/decoded', policyInput({ identity: { subject: 'zz' } }), AT).value,
+      ).toBeUndefined();
       const binary = policyInput({ identity: { subject: 'ff' } });
       expect(faultOf(() => policy.evaluate('behaviour/decoded', binary, AT)).code).toBe('policy_error');
       // It cost no instance: the next answer needs no turn of the event loop.
@@ -319,7 +329,10 @@ export function describePolicyEngine(name: string, create: CreateEngine): void {
 
     test('loads 12 MB of data and answers from it', { timeout: 60_000 }, async () => {
       const facts = Object.fromEntries(
-        Array.from({ length: 150_000 }, (_, index) => [`subject-${index}`, { tier: 'premium', quota: index, note: 'n'.repeat(40) }]),
+        Array.from({ length: 150_000 }, (_, index) => [
+          `subject-${index}`,
+          { tier: 'premium', quota: index, note: 'n'.repeat(40) },
+        ]),
       );
       const data = Buffer.from(JSON.stringify({ facts }));
       expect(data.length).toBeGreaterThan(12_000_000);
@@ -342,16 +355,31 @@ export function describePolicyEngine(name: string, create: CreateEngine): void {
       compilePolicy({ rego: { 'b.rego': `package behaviour\n\n${rego}\n` }, entrypoints });
 
     test.each<[string, PolicyLoadCode, string, () => CompiledPolicy]>([
-      ['a call of the network', 'forbidden_builtin', 'http.send', () => other('x := http.send({"url": "a", "method": "get"})')],
+      [
+        'a call of the network',
+        'forbidden_builtin',
+        'http.send',
+        () => other('x := http.send({"url": "a", "method": "get"})'),
+      ],
       ['a look at the process', 'forbidden_builtin', 'opa.runtime', () => other('x := opa.runtime()')],
       ['a look at names', 'forbidden_builtin', 'net.lookup_ip_addr', () => other('x := net.lookup_ip_addr("a")')],
-      ['a builtin nobody answers', 'unknown_builtin', 'graphql.is_valid', () => other('x := graphql.is_valid("a", "b")')],
+      [
+        'a builtin nobody answers',
+        'unknown_builtin',
+        'graphql.is_valid',
+        () => other('x := graphql.is_valid("a", "b")'),
+      ],
       ['a plan that is no JSON', 'invalid_plan', 'plan.json', () => ({ ...compiled, plan: Buffer.from('{') })],
       ['a plan that is something else', 'invalid_plan', 'plans', () => ({ ...compiled, plan: Buffer.from('{}') })],
       ['a module that is none', 'invalid_wasm', 'policy.wasm', () => ({ ...compiled, wasm: Buffer.from('\0asm') })],
       ['data that is no JSON', 'invalid_data', 'data.json', () => ({ ...compiled, data: Buffer.from('{"a":') })],
       ['data that is no object', 'invalid_data', 'data.json', () => ({ ...compiled, data: Buffer.from('[]') })],
-      ['data that is no UTF-8', 'invalid_data', 'data.json', () => ({ ...compiled, data: Buffer.from([0x22, 0xff, 0x22]) })],
+      [
+        'data that is no UTF-8',
+        'invalid_data',
+        'data.json',
+        () => ({ ...compiled, data: Buffer.from([0x22, 0xff, 0x22]) }),
+      ],
       [
         'a plan and a module with other entrypoints',
         'plan_wasm_disagree',
@@ -364,11 +392,17 @@ export function describePolicyEngine(name: string, create: CreateEngine): void {
         'crypto.md5',
         () => ({ ...other('x := 1'), wasm: other('x := crypto.md5("a")').wasm }),
       ],
-    ])('refuses %s: %s', async (_name, code, named, make) => {
-      const error = await create().load(make()).then(undefined, (reason: unknown) => reason);
-      expect(error).toMatchObject({ name: 'PolicyLoadError', code });
-      expect((error as PolicyLoadError).message).toContain(named);
-    }, 30_000);
+    ])(
+      'refuses %s: %s',
+      async (_name, code, named, make) => {
+        const error = await create()
+          .load(make())
+          .then(undefined, (reason: unknown) => reason);
+        expect(error).toMatchObject({ name: 'PolicyLoadError', code });
+        expect((error as PolicyLoadError).message).toContain(named);
+      },
+      30_000,
+    );
 
     test('refuses a policy without a configured entrypoint', async () => {
       const decisions = { default: { decision: 'authz/decision', result: 'sallyport' } } as const;

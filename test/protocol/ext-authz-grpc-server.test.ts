@@ -233,6 +233,20 @@ describe('where grpc-js would answer an error, the door answers a denial', () =>
     expect(logged).toEqual(['deadline']);
   });
 
+  it('a deadline that passes before the message is there, which the core records', async () => {
+    const { requests, target, logged } = await startDoor();
+    const session = connect(`http://${target}`);
+    open.push(() => session.destroy());
+    const stream = session.request({ ...CHECK_HEADERS, 'grpc-timeout': '20m' });
+    const chunks: Buffer[] = [];
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    const [trailers] = await once(stream, 'trailers');
+    expect(trailers).toMatchObject({ 'grpc-status': '0' });
+    expect(decodeCheckResponse(Buffer.concat(chunks).subarray(5)).deniedResponse?.status?.code).toBe(503);
+    expect(requests).toMatchObject([{ unreadable: { code: 'deadline' } }]);
+    expect(logged).toEqual([]);
+  });
+
   it('but a compressed message that can be read is read', async () => {
     const { target } = await startDoor();
     const { answers } = await rawCall(target, { 'grpc-encoding': 'gzip' }, [frame(gzipSync(readable), 1)]);

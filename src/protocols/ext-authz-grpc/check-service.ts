@@ -25,7 +25,7 @@ export interface CheckService {
   /** The calls of one kind of caller. */
   callsOf(caller: Caller): (call: ServerUnaryCall<Buffer, Buffer>, answer: sendUnaryData<Buffer>) => void;
   /** The denial in place of a gRPC status. */
-  readonly denyStatus: (error: GrpcError) => Promise<Buffer>;
+  readonly denyStatus: (error: GrpcError, asked: boolean) => Promise<Buffer>;
 }
 
 export function createCheckService({ authorize, inFlight, logger }: CheckServicePorts): CheckService {
@@ -65,7 +65,10 @@ export function createCheckService({ authorize, inFlight, logger }: CheckService
         );
       };
     },
-    denyStatus(error) {
+    denyStatus(error, asked) {
+      if (error.code === status.DEADLINE_EXCEEDED && !asked) {
+        return refuse('deadline', 'the call was not whole before its deadline');
+      }
       if (error.code === status.DEADLINE_EXCEEDED) {
         // The core was asked already, and records its own outcome: this is only the answer that is still in time.
         logger.limited('deadline', 'warn', { door: DOOR }, 'a check was not decided before its deadline');

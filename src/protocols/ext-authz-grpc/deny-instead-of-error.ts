@@ -9,8 +9,8 @@ export interface GrpcError {
 export interface DenyInsteadOfErrorPorts {
   /** The method whose calls are never answered with an error. */
   readonly path: string;
-  /** Makes the denial that is sent instead. Must not reject. */
-  readonly deny: (error: GrpcError) => Promise<Buffer>;
+  /** Makes the denial that is sent instead; `asked`: the call was handed over before. Must not reject. */
+  readonly deny: (error: GrpcError, asked: boolean) => Promise<Buffer>;
 }
 
 /**
@@ -24,9 +24,21 @@ export function denyInsteadOfError({ path, deny }: DenyInsteadOfErrorPorts): Ser
     // grpc-js takes any call of this interface here; only its type asks for the class that wraps one.
     const same = call as ServerInterceptingCall;
     if (method.path !== path) return same;
+    const start = call.start.bind(call);
     const sendMessage = call.sendMessage.bind(call);
     const sendStatus = call.sendStatus.bind(call);
     let answer: 'none' | 'coming' | 'sent' = 'none';
+    let asked = false;
+    call.start = (listener) =>
+      start({
+        onReceiveMetadata: (metadata) => listener.onReceiveMetadata(metadata),
+        onReceiveMessage: (message) => listener.onReceiveMessage(message),
+        onReceiveHalfClose: () => {
+          asked = true;
+          listener.onReceiveHalfClose();
+        },
+        onCancel: () => listener.onCancel(),
+      });
     call.sendMessage = (message, callback) => {
       // INVARIANT: one message a call; after a denial was promised nothing else is sent.
       if (answer !== 'none') return;
@@ -40,7 +52,7 @@ export function denyInsteadOfError({ path, deny }: DenyInsteadOfErrorPorts): Ser
         return;
       }
       answer = 'coming';
-      void deny(given).then((bytes) => {
+      void deny(given, asked).then((bytes) => {
         answer = 'sent';
         sendMessage(bytes, () => sendStatus(OK));
       });

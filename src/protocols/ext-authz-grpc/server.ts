@@ -1,6 +1,6 @@
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
-import { type ConnectionInjector, Server, ServerCredentials } from '@grpc/grpc-js';
+import { type ConnectionInjector, logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import type { Authorize, StartTimer } from '../../decision/ports.ts';
 import { type ListenAddress, parseListenAddress } from '../../listener/address.ts';
 import { type Caller, createCallerCheck } from '../../listener/caller.ts';
@@ -91,6 +91,8 @@ export function createExtAuthzGrpcDoor(ports: ExtAuthzGrpcDoorPorts): ExtAuthzGr
 
   return {
     async start() {
+      // It writes to stderr itself, blocking, and quotes metadata that it cannot read: a client's, where tracing is on.
+      setLogVerbosity(logVerbosity.NONE);
       for (const caller of CALLERS) injectors.set(caller, createInjector(caller));
       const server = createSocketServer();
       const connections = trackConnections(server);

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { KIND, type MessageTable, type Placed, WIRE, type WireMessage, type WireValue } from './wire-message.ts';
-import { readName, readText } from './wire-text.ts';
+import { WireTexts } from './wire-text.ts';
 
 /** Bytes that are no message of the wanted type. The text names the message and the field, never the content. */
 export class WireFault extends Error {
@@ -22,10 +22,12 @@ const MAX_DEPTH = 100;
 
 class WireReader {
   readonly buffer: Buffer;
+  private readonly texts: WireTexts;
   private at = 0;
 
   constructor(source: Uint8Array) {
     this.buffer = Buffer.isBuffer(source) ? source : Buffer.from(source.buffer, source.byteOffset, source.byteLength);
+    this.texts = new WireTexts(this.buffer);
   }
 
   /** Reads up to `end`; into `merged` when the message was sent before. */
@@ -115,7 +117,7 @@ class WireReader {
       }
       if ((tag & 7) !== WIRE.bytes) throw fault(table, field, 'has the wrong wire type in a map entry');
       const until = this.length(end, table, field);
-      if (number === 1) key = this.mapKey(until, table, field);
+      if (number === 1) key = this.text(until, table, field);
       else if (child === undefined) value = this.text(until, table, field);
       else value = this.message(child, until, depth, typeof value === 'object' ? value : undefined);
     }
@@ -200,14 +202,7 @@ class WireReader {
   }
 
   private text(until: number, table: MessageTable, field: Placed): string {
-    return this.checked(readText(this.buffer, this.at, until), until, table, field);
-  }
-
-  private mapKey(until: number, table: MessageTable, field: Placed): string {
-    return this.checked(readName(this.buffer, this.at, until), until, table, field);
-  }
-
-  private checked(text: string | undefined, until: number, table: MessageTable, field: Placed): string {
+    const text = this.texts.read(this.at, until);
     if (text === undefined) throw fault(table, field, 'is not valid UTF-8');
     this.at = until;
     return text;

@@ -1,4 +1,4 @@
-import { Allow, type Decision, type Deny, deny } from '../../decision/decision.ts';
+import { Allow, type Decision, type Deny, deny, OWNED_HEADERS } from '../../decision/decision.ts';
 import type { HeaderPairs } from '../../decision/header-changes.ts';
 import { denialHeaders, problemBody } from '../../listener/problem.ts';
 import { writeUtf8 } from './raw-headers.ts';
@@ -85,11 +85,23 @@ function toAllow(allow: Allow, decisionId: string, upstreamHeaders: ReadonlySet<
     if (FRAMING.has(name)) continue;
     headers.push(name, writeUtf8(value));
   }
-  if (removals.size > 0) headers.push('x-envoy-auth-headers-to-remove', [...removals].join(','));
+  headers.push('x-envoy-auth-headers-to-remove', [...removals, TWINS].join(','));
   headers.push(DECISION_ID, decisionId);
   headers.push('content-length', '0');
   return { status: 200, headers, body: EMPTY };
 }
+
+/**
+ * Every spelling of an owned header that upstreams which read `_` for `-` take for ours. Envoy shows this door only the
+ * headers that it lists, so they are removed unseen.
+ */
+export const OWNED_TWINS: readonly string[] = Object.values(OWNED_HEADERS).flatMap((name) => {
+  const [first = '', ...words] = name.split('-');
+  let twins = [first];
+  for (const word of words) twins = twins.flatMap((twin) => [`${twin}-${word}`, `${twin}_${word}`]);
+  return twins.filter((twin) => twin !== name);
+});
+const TWINS = OWNED_TWINS.join(',');
 
 const EMPTY = Buffer.alloc(0);
 

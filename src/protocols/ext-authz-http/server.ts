@@ -31,8 +31,8 @@ export interface ExtAuthzHttpPorts {
 
 export interface ExtAuthzHttpDoor {
   start(): Promise<{ readonly address: ListenAddress }>;
-  /** From here on every answer ends its connection, so that gateways go elsewhere before `stop`. */
-  drain(): void;
+  /** While it is not serving every answer ends its connection, so that gateways go elsewhere. */
+  setServing(serving: boolean): void;
   /** Stops accepting, lets checks under way finish and cuts what is left after the grace. */
   stop(): Promise<void>;
 }
@@ -202,8 +202,8 @@ export function createExtAuthzHttpDoor(ports: ExtAuthzHttpPorts): ExtAuthzHttpDo
       }
       return { address: await listen(server, parseListenAddress(config.listen)) };
     },
-    drain() {
-      draining = true;
+    setServing(serving) {
+      draining = !serving;
     },
     async stop() {
       draining = true;

@@ -156,6 +156,7 @@ export const NATIVE_DIFFERENCES: readonly (readonly [expression: string, opa: st
   ['base64.decode("YQ")', 'undefined', '["a"]'],
   ['base64url.decode("YQ=")', 'undefined', '["a"]'],
   ['net.cidr_contains("10.0.0.0/8", "::ffff:10.1.2.3")', '[true]', '[false]'],
+  ['object.union_n([])', '[{}]', 'undefined'],
   ['json.marshal("<&>")', '["\\"\\\\u003c\\\\u0026\\\\u003e\\""]', '["\\"<&>\\""]'],
 ];
 

@@ -41,6 +41,7 @@ function watched(sinks: readonly Sink[] | undefined, parts: Parameters<typeof lo
     logger: { limited: (key, _, fields) => logged.push({ key, fields }) },
     randomBytes: (size) => new Uint8Array(size).fill(1),
     startTimer: clock.startTimer,
+    schedule: setImmediate,
     monotonicMs: () => clock.now().monotonicMs,
     stdout: process.stdout,
     ...(sinks === undefined ? {} : { sinks }),

@@ -159,7 +159,9 @@ describe('a verdict of the shape `sallyport`', () => {
   test('that denies may redirect only where config enables it', () => {
     const verdict = { allow: false, status: 302, headers: { location: '/login' } };
     expect(parseVerdict(verdict, context)).toMatchObject({ status: 403 });
-    expect(parseVerdict(verdict, { ...context, allowRedirects: true })).toMatchObject({ kind: 'deny', status: 302 });
+    const redirecting = { ...context, allowRedirects: true };
+    expect(parseVerdict(verdict, redirecting)).toMatchObject({ kind: 'deny', status: 302 });
+    expect(parseVerdict({ ...verdict, status: 304 }, redirecting)).toMatchObject({ kind: 'deny', status: 403 });
   });
 });
 

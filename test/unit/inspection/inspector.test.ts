@@ -82,6 +82,19 @@ describe('createInspector', () => {
     expect(codeOf(ask('required', true))).toBe('malformed_request');
   });
 
+  it.each(['x_sallyport_tenant', 'x-sallyport_role', 'x_sallyport-upstream', 'x-sallyport_decision_id'])(
+    'refuses %s, which some upstreams read as a header of ours',
+    (name) => {
+      for (const routing of ['required', 'optional'] as const) {
+        expect(inspect({ ...infer, headers: [[name, 'tenant-b']] }, { routing })).toMatchObject({
+          code: 'malformed_request',
+          dependsOnRoute: false,
+        });
+      }
+      expect(codeOf(inspect({ ...infer, headers: [['x_other_tenant', 'b']] }))).toBe('inspected');
+    },
+  );
+
   it('is not moved by headers that it does not read', () => {
     const plain = JSON.stringify(inspect(infer));
     const headers = [

@@ -229,3 +229,50 @@ describe('a multipart body', () => {
     expect(() => read(body, type)).toThrow(DENIED);
   });
 });
+
+describe('what the readings may cost', () => {
+  const part = '--x\r\ncontent-disposition: form-data; name=a\r\n\r\n\r\n';
+
+  it.each<[string, RequestParts]>([
+    ['fields of a form', typed('application/x-www-form-urlencoded', 'a&'.repeat(10_000))],
+    ['parts', typed('multipart/form-data; boundary=x', `${part.repeat(1_001)}--x--`)],
+    ['lines before the first part', typed('multipart/form-data; boundary=x', `${'\n'.repeat(70_000)}${part}--x--`)],
+  ])('is bounded in %s', (_, parts) => {
+    expect(() => plugin(parts).parsedBody()).toThrow(DENIED);
+  });
+
+  it('is enough for a form of 10,000 fields and a body of 1,000 parts', () => {
+    expect(plain(plugin(typed('application/x-www-form-urlencoded', `a${'&a'.repeat(9_999)}`)).parsedBody())).toEqual(
+      new Map([['a', new Array(10_000).fill('')]]),
+    );
+    expect(plain(plugin(typed('multipart/form-data; boundary=x', `${part.repeat(1_000)}--x--`)).parsedBody())).toEqual(
+      new Map([['a', new Array(1_000).fill('')]]),
+    );
+  });
+
+  it('bounds the query too', () => {
+    expect(() => parsePluginQuery(`/?${'&'.repeat(10_000)}`)).toThrow(DENIED);
+  });
+});
+
+describe('bytes that are no UTF-8', () => {
+  // What Go's `range` over a string makes of them: each byte that belongs to no character is one U+FFFD.
+  it.each([
+    ['%ff%fe', '\ufffd\ufffd'],
+    ['%c0%af', '\ufffd\ufffd'],
+    ['%c3', '\ufffd'],
+    ['%c3%a9', 'é'],
+    ['%e0%80%80', '\ufffd\ufffd\ufffd'],
+    ['%e0%a0%80', '\u0800'],
+    ['%e2%82', '\ufffd\ufffd'],
+    ['%e2%82%ac%ff', '€\ufffd'],
+    ['%ed%a0%80', '\ufffd\ufffd\ufffd'],
+    ['%ed%9f%bf%80', '\ud7ff\ufffd'],
+    ['%f0%8f%bf%bf', '\ufffd\ufffd\ufffd\ufffd'],
+    ['%f0%9f%98%80%80', '😀\ufffd'],
+    ['%f4%90%80%80', '\ufffd\ufffd\ufffd\ufffd'],
+    ['%f4%8f%bf%bf%f5', '\u{10ffff}\ufffd'],
+  ])('in %s are read as by Go', (escaped, wanted) => {
+    expect(parsePluginPath(`/${escaped}`)).toEqual([wanted]);
+  });
+});

@@ -332,11 +332,38 @@ describe('the route of a request', () => {
       ],
       'method_not_declared',
     ],
+    ...['x-http-method-override', 'x-http-method', 'x-method-override', 'transfer-encoding'].map(
+      (name): [string, readonly (readonly [string, string])[], string] => [
+        `a ${name}`,
+        [
+          ['origin', 'a'],
+          ['access-control-request-method', 'POST'],
+          [name, name === 'transfer-encoding' ? 'chunked' : 'POST'],
+        ],
+        'method_not_declared',
+      ],
+    ),
   ])('takes OPTIONS for a preflight only with both of its headers, once each: %s', (_, headers, wanted) => {
     const result = inspect({ method: 'OPTIONS', target, headers }, { routes: [INFER, CHAT, PREFLIGHT] });
     if (wanted === 'inspected')
       expect(result).toMatchObject({ route: { name: 'cors', operation: 'preflight', tenant: 'tenant-a' } });
     else expect(result).toMatchObject({ kind: 'refused', code: wanted });
+  });
+});
+
+describe('a preflight, which passes without a credential', () => {
+  const cors = { name: 'cors', path: '/{tenant}', methods: ['OPTIONS'], kind: 'preflight' };
+  const headers = [
+    ['origin', 'https://a.test'],
+    ['access-control-request-method', 'POST'],
+  ] as const;
+  const result = (parts: Parameters<typeof inspect>[0]) =>
+    inspect({ method: 'OPTIONS', target: '/tenant-a', headers, ...parts }, { routes: [cors] });
+
+  it('has no body, declared or seen', () => {
+    expect(result({ declaredLength: 0 })).toMatchObject({ route: { name: 'cors' } });
+    expect(result({ declaredLength: 5 })).toMatchObject({ code: 'method_not_declared' });
+    expect(result({ body: 'hello', complete: true })).toMatchObject({ code: 'method_not_declared' });
   });
 });
 

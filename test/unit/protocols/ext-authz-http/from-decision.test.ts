@@ -4,6 +4,7 @@ import { CLIENT_ANSWERS, type CoreCode } from '../../../../src/decision/errors.t
 import {
   denialStatus,
   faultAnswer,
+  OWNED_TWINS,
   toWireAnswer,
   type WireAnswer,
 } from '../../../../src/protocols/ext-authz-http/from-decision.ts';
@@ -23,7 +24,7 @@ describe('an Allow', () => {
     expect(wire.status).toBe(200);
     expect(wire.body).toHaveLength(0);
     expect(pairs(wire)).toEqual([
-      'x-envoy-auth-headers-to-remove: x-sallyport-upstream,x-sallyport-decision-id,x-sallyport-tenant,x-sallyport-role',
+      `x-envoy-auth-headers-to-remove: x-sallyport-upstream,x-sallyport-decision-id,x-sallyport-tenant,x-sallyport-role,${OWNED_TWINS.join(',')}`,
       `x-sallyport-decision-id: ${DECISION_ID}`,
       'content-length: 0',
     ]);
@@ -53,10 +54,22 @@ describe('an Allow', () => {
       'x-sallyport-tenant: tenant-a',
       'set-cookie: e=1',
       'set-cookie: f=2',
-      'x-envoy-auth-headers-to-remove: x-debug,x-sallyport-role',
+      `x-envoy-auth-headers-to-remove: x-debug,x-sallyport-role,${OWNED_TWINS.join(',')}`,
       `x-sallyport-decision-id: ${DECISION_ID}`,
       'content-length: 0',
     ]);
+  });
+
+  test('takes every spelling of an owned header off that an upstream may read as ours', () => {
+    const removed = pairs(answer(verdict({ allow: true }), ['x-sallyport-tenant']))
+      .find((pair) => pair.startsWith('x-envoy-auth-headers-to-remove: '))
+      ?.slice('x-envoy-auth-headers-to-remove: '.length)
+      .split(',');
+    expect(removed).toEqual(
+      expect.arrayContaining(['x_sallyport_tenant', 'x-sallyport_role', 'x_sallyport-decision_id']),
+    );
+    expect(removed).not.toContain('x-sallyport-tenant');
+    expect(OWNED_TWINS).toHaveLength(16);
   });
 
   test('takes credential headers off the request', () => {

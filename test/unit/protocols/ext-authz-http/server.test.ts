@@ -420,13 +420,16 @@ function sameConnection(socket: Socket, bytes: string): Promise<readonly number[
 }
 
 describe('the end', () => {
-  test('a drained door still answers and ends each connection with the answer', async () => {
+  test('a door that is not serving still answers and ends each connection with the answer, until it serves', async () => {
     const core = createCore(allow);
     const { door, port } = await start(core);
-    door.drain();
+    door.setServing(false);
     const answers = await exchange(port, get('/ext-authz/x') + get('/ext-authz/y'), 2);
     expect(answers.map(({ status }) => status)).toEqual([200]);
     expect(header(answers[0], 'connection')).toBe('close');
+    door.setServing(true);
+    const later = await exchange(port, get('/ext-authz/x') + get('/ext-authz/y'), 2);
+    expect(later.map((answer) => header(answer, 'connection'))).toEqual([undefined, undefined]);
   });
 
   test('stop waits for checks under way and closes connections that are kept alive', async () => {
