@@ -63,8 +63,12 @@ export function createService(config: Config): Service {
   const doors = createDoors(config, authorize, logger);
   const operations = createOperations({
     config: config.operations,
-    health: { ...health, bundlesReady: decider.activator.ready },
-    metricsText: metrics.text,
+    health: {
+      live: () => health.live(),
+      ready: () => health.ready(),
+      bundlesReady: () => decider.activator.ready(),
+    },
+    metricsText: () => metrics.text(),
     metricsContentType: metrics.contentType,
     startTimer: startSystemTimer,
     onFault: (error) => logger.limited('operations', 'error', { error }, 'a request to the operations port failed'),

@@ -1,5 +1,5 @@
 import type { CoreCode } from '../decision/errors.ts';
-import type { Outcome, Phase } from '../decision/ports.ts';
+import type { Generation, Outcome, Phase } from '../decision/ports.ts';
 import { toSafeLine } from '../telemetry/json-line.ts';
 import { parseTraceparent } from '../telemetry/tracing.ts';
 import { compileAllowList } from './allow-list.ts';
@@ -78,29 +78,40 @@ export function createToEvent({ config, labels: allLabels, instanceId, nextSpanI
     const maskable = { input, result, erased: copy.erased, masked: copy.masked };
     for (const mask of masks) mask(maskable);
 
-    const trace = 'unreadable' in request ? undefined : parseTraceparent(request.traceparent);
-    return {
+    const event: { -readonly [member in keyof DecisionEvent]: DecisionEvent[member] } = {
       decision_id: decisionId,
       sequence,
       instance_id: instanceId,
       timestamp: toTimestamp(outcome.at.epochMs),
       labels,
-      bundles: bundlesOf(generation?.revisions),
-      ...(named === undefined ? {} : { path: named.decision, decision_name: named.name }),
+      bundles: bundlesOf(generation),
       door: request.door,
       decision: decision.kind,
-      ...(decision.kind === 'deny' ? { code: decision.code, status: decision.status } : {}),
       reasons,
-      ...(principal?.demo === true ? { demo: true } : {}),
-      ...(requestId === undefined ? {} : { request_id: requestId }),
-      ...(trace === undefined ? {} : { trace_id: trace.traceId, span_id: nextSpanId(), parent_span_id: trace.spanId }),
       input,
-      ...(result === undefined ? {} : { result }),
       erased: copy.erased,
       masked: copy.masked,
       metrics: metricsOf(outcome),
-      ...(error === undefined ? {} : { error }),
     };
+    if (named !== undefined) {
+      event.path = named.decision;
+      event.decision_name = named.name;
+    }
+    if (decision.kind === 'deny') {
+      event.code = decision.code;
+      event.status = decision.status;
+    }
+    if (principal?.demo === true) event.demo = true;
+    if (requestId !== undefined) event.request_id = requestId;
+    const trace = 'unreadable' in request ? undefined : parseTraceparent(request.traceparent);
+    if (trace !== undefined) {
+      event.trace_id = trace.traceId;
+      event.span_id = nextSpanId();
+      event.parent_span_id = trace.spanId;
+    }
+    if (result !== undefined) event.result = result;
+    if (error !== undefined) event.error = error;
+    return event;
   };
 }
 
@@ -137,9 +148,16 @@ function nothingIsConstant(): boolean {
   return false;
 }
 
-function bundlesOf(revisions: ReadonlyMap<string, string> | undefined): DecisionEvent['bundles'] {
+/** The same for every request of a generation. */
+const BUNDLES = new WeakMap<Generation, DecisionEvent['bundles']>();
+
+function bundlesOf(generation: Generation | undefined): DecisionEvent['bundles'] {
+  if (generation === undefined) return {};
+  const known = BUNDLES.get(generation);
+  if (known !== undefined) return known;
   const bundles: { [name: string]: { revision: string } } = Object.create(null);
-  for (const [name, revision] of revisions ?? []) bundles[name] = { revision };
+  for (const [name, revision] of generation.revisions) bundles[name] = { revision };
+  BUNDLES.set(generation, bundles);
   return bundles;
 }
 

@@ -16,6 +16,7 @@ export function parseHeaders(value: unknown, key: string): HeaderPairs | string 
       const values = Array.isArray(one) ? one : [one];
       for (const text of values) {
         if (typeof text !== 'string') return `\`${key}\` has a value that is not a text`;
+        if (!text.isWellFormed()) return `\`${key}\` has a value that is not a text`;
         if (!FIELD_VALUE.test(text)) return `\`${key}\` has a value with a control character`;
         pairs.push([name.toLowerCase(), text]);
       }

@@ -96,11 +96,11 @@ class RequestInput implements PolicyInput {
   }
 
   parsed_path(): JsonValue {
-    return this.#sources.inspected.plugin.parsedPath();
+    return this.#sources.mask()(this.#sources.inspected.plugin.parsedPath());
   }
 
   parsed_query(): JsonValue {
-    return this.#sources.inspected.plugin.parsedQuery();
+    return this.#sources.mask()(this.#sources.inspected.plugin.parsedQuery());
   }
 
   parsed_body(): JsonValue {

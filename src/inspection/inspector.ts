@@ -38,8 +38,14 @@ export interface InspectorOptions {
 export function createInspector({ catalog, network, compatibility }: InspectorOptions): Inspect {
   const findRoute = compileRoutes(catalog);
   const settings: Settings = { findRoute, trustedHops: network.trusted_hops, compatibility };
-  return (request, principal, _peer, routing) =>
-    new Inspection(settings, request, principal, routing === 'optional').run();
+  return (request, principal, peer, routing) =>
+    new Inspection(
+      settings,
+      request,
+      principal,
+      principal === undefined && peer === null,
+      routing === 'optional',
+    ).run();
 }
 
 interface Settings {
@@ -59,6 +65,7 @@ class Inspection {
   readonly #settings: Settings;
   readonly #request: AccessRequest;
   readonly #principal: Principal | undefined;
+  readonly #anonymous: boolean;
   readonly #optional: boolean;
   #network: Network | undefined;
   #path: string | undefined;
@@ -66,10 +73,17 @@ class Inspection {
   #routeName: string | undefined;
   #document: JsonDocument | Refusal | undefined;
 
-  constructor(settings: Settings, request: AccessRequest, principal: Principal | undefined, optional: boolean) {
+  constructor(
+    settings: Settings,
+    request: AccessRequest,
+    principal: Principal | undefined,
+    anonymous: boolean,
+    optional: boolean,
+  ) {
     this.#settings = settings;
     this.#request = request;
     this.#principal = principal;
+    this.#anonymous = anonymous;
     this.#optional = optional;
   }
 
@@ -159,6 +173,10 @@ class Inspection {
         `route \`${route.name}\` reads the body, but the gateway did not send all of it`,
       );
     }
+    // Reading costs time in step with the size, and whoever has shown no credential yet can send many.
+    if (this.#anonymous && this.#request.body.bytes.length > MAX_ANONYMOUS_BYTES) {
+      return refuse('payload_too_large', `the payload is larger than an anonymous caller may have read`);
+    }
     const document = this.#readDocument();
     return isRefusal(document) ? document : parseInference(document);
   }
@@ -186,6 +204,9 @@ class Inspection {
     };
   }
 }
+
+/** Reading this much takes a fraction of a millisecond. */
+const MAX_ANONYMOUS_BYTES = 64 * 1024;
 
 const NO_ROUTE = { kind: 'none' } as const;
 

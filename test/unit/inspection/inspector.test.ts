@@ -41,6 +41,25 @@ describe('createInspector', () => {
     expect(anonymous.kind === 'inspected' && anonymous.route !== null && 'tenant' in anonymous.route).toBe(false);
   });
 
+  it('reads no large body of a caller who has shown no credential', () => {
+    const inspector = createInspector({
+      catalog: { routes: [CHAT] },
+      network: { trusted_hops: 0 },
+      compatibility: STRICT,
+    });
+    const body = JSON.stringify({ model: 'llama-3-8b', messages: [], pad: 'x'.repeat(64 * 1024) });
+    const headers = [['content-type', 'application/json']] as const;
+    const request = accessRequest({ method: 'POST', target: '/v1/chat/completions', body, complete: true, headers });
+    expect(inspector(request, undefined, null, 'required')).toMatchObject({
+      code: 'payload_too_large',
+      dependsOnRoute: true,
+    });
+    expect(inspector(request, ALICE, null, 'required')).toMatchObject({ kind: 'inspected' });
+    expect(inspector(request, undefined, { spiffeId: 'spiffe://mesh/a', dnsSans: [] }, 'required')).toMatchObject({
+      kind: 'inspected',
+    });
+  });
+
   it('leaves out what is unknown', () => {
     expect(Object.keys(inspect(infer))).toEqual(['kind', 'path', 'size', 'route', 'network', 'plugin']);
   });

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Allow, type Decision, deny, parseVerdict, type VerdictContext } from '../../../../src/decision/decision.ts';
 import { CLIENT_ANSWERS, type CoreCode } from '../../../../src/decision/errors.ts';
+import type { JsonObject } from '../../../../src/decision/json.ts';
 import { isEnvoyStatus } from '../../../../src/decision/status.ts';
 import { denyInternal, toCheckResponse } from '../../../../src/protocols/ext-authz-grpc/from-decision.ts';
 import {
@@ -102,7 +103,7 @@ describe('an Allow on the wire', () => {
     { what: 'metadata nested deeper than Envoy parses', verdict: { allow: true, metadata: { a: nested(40) } } },
     { what: 'a query value that is no Unicode', verdict: { allow: true, query_set: { a: '\ud800' } } },
   ])('that cannot be written is a denial: $what', ({ verdict }) => {
-    expect(Allow.is(parseVerdict(verdict, context))).toBe(true);
+    expect(Allow.is(parseVerdict(verdict, context))).toBe(false);
     const response = answer(verdict);
     expect(response.status?.code).toBe(14);
     expect(response.deniedResponse?.status?.code).toBe(503);
@@ -174,7 +175,8 @@ describe('a Deny on the wire', () => {
   });
 
   it('stands without its metadata where that cannot be written', () => {
-    const response = answer({ allow: false, status: 404, metadata: { a: nested(60) } });
+    const denial = deny('policy_denied', { status: 404, metadata: { a: nested(60) } });
+    const response = decodeCheckResponse(toCheckResponse(denial, 'd-1'));
     expect(response.deniedResponse?.status?.code).toBe(404);
     expect(response.dynamicMetadata?.fields).toEqual({ decision_id: { stringValue: 'd-1' } });
   });
@@ -250,8 +252,8 @@ describe('the verdicts recorded from opa-envoy-plugin', () => {
   });
 });
 
-function nested(levels: number): unknown {
-  let value: unknown = {};
+function nested(levels: number): JsonObject {
+  let value: JsonObject = {};
   for (let level = 0; level < levels; level++) value = { a: value };
   return value;
 }
