@@ -1,3 +1,5 @@
+import { CHARGE_KEYS } from '../decision/charges.ts';
+import { VERDICT_KEYS } from '../decision/decision.ts';
 import type { CoreCode } from '../decision/errors.ts';
 import type { Outcome } from '../decision/ports.ts';
 import type { EventCopy } from './event-copy.ts';
@@ -10,12 +12,18 @@ export interface LoggedError {
 
 /**
  * The cause of a denial as it may be logged: without this request's credentials, and, where a policy may have written
- * it, without anything that the body, the query, a header or a claim says too.
+ * it, without names that are no constants of it, and without anything that the body, the query, a header or a claim
+ * says too.
  */
-export function loggedCause(outcome: Outcome, copy: EventCopy): LoggedError | undefined {
+export function loggedCause(
+  outcome: Outcome,
+  copy: EventCopy,
+  isConstant: (text: string) => boolean,
+): LoggedError | undefined {
   const { decision, cause } = outcome;
   if (decision.kind === 'allow' || cause === undefined) return undefined;
-  const message = copy.text(cause, '/error/message', 'caller');
+  const said = NAMED_BY_POLICY.has(decision.code) ? withoutMadeNames(cause, outcome, copy, isConstant) : cause;
+  const message = copy.text(said, '/error/message', 'caller');
   if (!WRITTEN_BY_POLICY.has(decision.code) || !repeatsRequest(message, outcome)) {
     return { code: decision.code, message };
   }
@@ -39,6 +47,38 @@ const WRITTEN_BY_POLICY: ReadonlySet<CoreCode> = new Set<CoreCode>([
   'quota_missing',
   'unperformed_obligation',
   'internal',
+]);
+
+/** Codes whose cause names a member, header or dimension that the policy made, out of anything it could read. */
+const NAMED_BY_POLICY: ReadonlySet<CoreCode> = new Set<CoreCode>([
+  'invalid_verdict',
+  'invalid_charges',
+  'unsupported_by_door',
+]);
+
+/** Replaces what is quoted unless the policy or Sallyport itself has the word; `quoted` left no backtick within. */
+function withoutMadeNames(
+  cause: string,
+  { request, named }: Outcome,
+  copy: EventCopy,
+  isConstant: (text: string) => boolean,
+): string {
+  return cause.replace(QUOTED, (whole, name: string) => {
+    const known = name === request.door || name === named?.limits || OWN_WORDS.has(name) || isConstant(name);
+    if (known) return whole;
+    copy.erase('/error/message');
+    return `\`dynamic:${name.length}\``;
+  });
+}
+
+const QUOTED = /`([^`]*)`/g;
+
+const OWN_WORDS: ReadonlySet<string> = new Set([
+  ...VERDICT_KEYS,
+  ...CHARGE_KEYS,
+  ...['allowed', 'http_status', 'dynamic_metadata', 'response_headers_to_add', 'request_headers_to_remove'],
+  ...['query_parameters_to_set', 'query_parameters_to_remove', 'upstream_headers', 'limits', 'plans'],
+  ...['reserve.ttl_seconds', 'reserve.on_expiry'],
 ]);
 
 const FAULTS: ReadonlySet<CoreCode> = new Set<CoreCode>([

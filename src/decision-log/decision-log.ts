@@ -4,7 +4,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { createSpanIds } from '../telemetry/tracing.ts';
 import { isFault } from './cause.ts';
 import type { DecisionLogConfig } from './config.ts';
-import { createToEvent, type DecisionEvent, toEventLine } from './event.ts';
+import { createWriteEvent } from './event.ts';
 import { createQueue } from './queue.ts';
 import { createSinkWriter, type SinkWriter } from './sink-writer.ts';
 import { createSinks, type Sink } from './sinks.ts';
@@ -43,7 +43,7 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
   const { config, metrics, logger, startTimer, monotonicMs, schedule = setImmediate } = options;
   const sinks = options.sinks ?? createSinks(config.sinks, options.stdout);
   const maxEvents = config.queue.max_events;
-  const toEvent = createToEvent({ ...options, nextSpanId: createSpanIds(options.randomBytes) });
+  const writeEvent = createWriteEvent({ ...options, nextSpanId: createSpanIds(options.randomBytes) });
   let sequence = 0;
   let stopped = false;
 
@@ -70,9 +70,8 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
     monotonicMs,
     consume: (queued) => {
       try {
-        const event = toEvent(queued.outcome, queued.sequence);
-        reportFault(logger, event);
-        const line = writers.length === 0 ? '' : toEventLine(event);
+        const { line, error } = writeEvent(queued.outcome, queued.sequence);
+        reportFault(logger, queued.outcome, error?.message);
         for (const writer of writers) writer.push(line);
       } catch (error) {
         drop(1, 'unwritable');
@@ -126,10 +125,12 @@ const STOP_MS = 2000;
 const GATHER_MS = 10;
 
 /** A denial that is the service's own fault is named in the operational log too, as often as a limit allows. */
-function reportFault(logger: Pick<Logger, 'limited'>, event: DecisionEvent): void {
-  const { code, decision_id, door, error } = event;
-  if (code === undefined || !isFault(code)) return;
-  logger.limited(`denied-${code}`, 'warn', { code, decision_id, door, cause: error?.message }, 'denied by a fault');
+function reportFault(logger: Pick<Logger, 'limited'>, outcome: Outcome, cause: string | undefined): void {
+  const { decision, decisionId, request } = outcome;
+  if (decision.kind === 'allow' || !isFault(decision.code)) return;
+  const { code } = decision;
+  const fields = { code, decision_id: decisionId, door: request.door, cause };
+  logger.limited(`denied-${code}`, 'warn', fields, 'denied by a fault');
 }
 
 function abandonAll(writers: readonly SinkWriter[]): number {

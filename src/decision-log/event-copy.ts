@@ -1,6 +1,8 @@
 import { RawJson } from '../decision/json.ts';
+import type { Principal } from '../decision/principal.ts';
+import { quoteSafe } from '../telemetry/json-line.ts';
 import { type AllowList, allowed, WHOLE } from './allow-list.ts';
-import { type LoggedObject, pointerMember } from './mask.ts';
+import { pointerMember } from './mask.ts';
 import type { PresentedCredentials } from './presented.ts';
 
 /**
@@ -15,65 +17,49 @@ export interface CopyOptions {
   readonly isConstant: (text: string) => boolean;
 }
 
-/** Copies values into one event: bounded, without credentials, noting the pointer of whatever it had to touch. */
+/** Writes values of one event as JSON: bounded, without credentials, noting the pointer of whatever it had to touch. */
 export class EventCopy {
   readonly erased: string[] = [];
   readonly masked: string[] = [];
+  /** Whose credential is the only one that the request presented, so that nothing else decides what is masked. */
+  readonly presentedOnlyBy: Principal | undefined;
   readonly #presented: PresentedCredentials | undefined;
   readonly #isConstant: (text: string) => boolean;
 
   constructor({ presented, isConstant }: CopyOptions) {
     this.#presented = presented;
+    this.presentedOnlyBy = presented?.onlyBy;
     this.#isConstant = isConstant;
   }
 
-  /** What the list keeps of a value; `undefined` when that is nothing. */
-  value(value: unknown, list: AllowList | typeof WHOLE, pointer: string, origin: Origin, depth = 0): unknown {
+  /** What the list keeps of a value, as JSON; `undefined` when that is nothing. */
+  value(
+    value: unknown,
+    list: AllowList | typeof WHOLE,
+    pointer: string,
+    origin: Origin,
+    depth = 0,
+  ): string | undefined {
     switch (typeof value) {
       case 'string':
-        return list === WHOLE ? this.text(value, pointer, origin) : undefined;
+        return list === WHOLE ? quoteSafe(this.text(value, pointer, origin)) : undefined;
       case 'number':
-        return list === WHOLE && Number.isFinite(value) ? value : undefined;
+        return list === WHOLE && Number.isFinite(value) ? String(value) : undefined;
       case 'boolean':
-        return list === WHOLE ? value : undefined;
+        return list === WHOLE ? String(value) : undefined;
       case 'bigint':
-        return list === WHOLE ? this.text(String(value), pointer, origin) : undefined;
+        return list === WHOLE ? quoteSafe(this.text(String(value), pointer, origin)) : undefined;
       case 'object':
-        if (value === null) return list === WHOLE ? null : undefined;
+        if (value === null) return list === WHOLE ? 'null' : undefined;
         if (depth >= MAX_DEPTH || value instanceof RawJson) return this.erase(pointer);
         return Array.isArray(value)
           ? this.#list(value, list, pointer, origin, depth)
-          : this.object(value, list, pointer, origin, depth);
+          : this.#object(value, list, pointer, origin, depth);
       case 'undefined':
       case 'function':
       case 'symbol':
         return undefined;
     }
-  }
-
-  object(
-    value: object,
-    list: AllowList | typeof WHOLE,
-    pointer: string,
-    origin: Origin,
-    depth = 0,
-  ): LoggedObject | undefined {
-    // Names here are a policy's, a route's or a caller's: no member of Object.prototype may be among them by accident.
-    const copy: LoggedObject = Object.create(null);
-    let members = 0;
-    for (const [name, member] of Object.entries(value)) {
-      const kept = allowed(list, name);
-      if (kept === undefined || member === undefined) continue;
-      if (members === MAX_MEMBERS || !this.#isLoggableName(name, origin)) {
-        this.erase(pointer);
-        continue;
-      }
-      const copied = this.value(member, kept, `${pointer}/${pointerMember(name)}`, origin, depth + 1);
-      if (copied === undefined) continue;
-      copy[name] = copied;
-      members += 1;
-    }
-    return members === 0 ? undefined : copy;
   }
 
   /** One text as its origin allows it to be logged, cut to `max` characters. */
@@ -97,6 +83,30 @@ export class EventCopy {
     return undefined;
   }
 
+  #object(
+    value: object,
+    list: AllowList | typeof WHOLE,
+    pointer: string,
+    origin: Origin,
+    depth: number,
+  ): string | undefined {
+    let json = '';
+    let members = 0;
+    for (const [name, member] of Object.entries(value)) {
+      const kept = allowed(list, name);
+      if (kept === undefined || member === undefined) continue;
+      if (members === MAX_MEMBERS || !this.#isLoggableName(name, origin)) {
+        this.erase(pointer);
+        continue;
+      }
+      const written = this.value(member, kept, `${pointer}/${pointerMember(name)}`, origin, depth + 1);
+      if (written === undefined) continue;
+      json += `${members === 0 ? '{' : ','}${quoteSafe(name)}:${written}`;
+      members += 1;
+    }
+    return members === 0 ? undefined : `${json}}`;
+  }
+
   /** Whether a name that a policy made may stand in the event. */
   #isLoggableName(name: string, origin: Origin): boolean {
     if (name.length > MAX_NAME) return false;
@@ -110,12 +120,15 @@ export class EventCopy {
     pointer: string,
     origin: Origin,
     depth: number,
-  ): unknown {
+  ): string | undefined {
     if (list !== WHOLE) return undefined;
     if (value.length > MAX_ITEMS) this.erase(`${pointer}/${MAX_ITEMS}`);
-    return value
-      .slice(0, MAX_ITEMS)
-      .map((item, index) => this.value(item, WHOLE, `${pointer}/${index}`, origin, depth + 1) ?? null);
+    let json = '[';
+    for (let index = 0; index < value.length && index < MAX_ITEMS; index += 1) {
+      if (index > 0) json += ',';
+      json += this.value(value[index], WHOLE, `${pointer}/${index}`, origin, depth + 1) ?? 'null';
+    }
+    return `${json}]`;
   }
 }
 

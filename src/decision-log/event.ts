@@ -1,14 +1,14 @@
 import type { CoreCode } from '../decision/errors.ts';
-import type { Generation, Outcome, Phase } from '../decision/ports.ts';
-import { toSafeLine } from '../telemetry/json-line.ts';
+import type { Generation, NamedDecision, Outcome, Phase } from '../decision/ports.ts';
+import { quoteSafe, toSafeLine } from '../telemetry/json-line.ts';
 import { parseTraceparent } from '../telemetry/tracing.ts';
 import { compileAllowList } from './allow-list.ts';
 import { type LoggedError, loggedCause } from './cause.ts';
 import type { DecisionLogConfig } from './config.ts';
 import { cut, EventCopy } from './event-copy.ts';
 import { compileInput } from './logged-input.ts';
-import { loggedReasons, loggedResult } from './logged-result.ts';
-import { compileMasks, type LoggedObject } from './mask.ts';
+import { compileResult, writeReasons } from './logged-result.ts';
+import { compileMasks, type LoggedObject, type Mask } from './mask.ts';
 import { presentedCredentials } from './presented.ts';
 
 /** One decision, as it is logged: OPA's field names where OPA has the field, then ours. */
@@ -56,76 +56,64 @@ export interface EventOptions {
   readonly nextSpanId: () => string;
 }
 
-export type ToEvent = (outcome: Outcome, sequence: number) => DecisionEvent;
+/** An event in writing. */
+export interface WrittenEvent {
+  /** One line of JSON with its newline: a {@link DecisionEvent}. */
+  readonly line: string;
+  readonly error: LoggedError | undefined;
+}
 
-/** Compiles lists and masks once; the result turns outcomes into events and throws only where an outcome does. */
-export function createToEvent({ config, labels: allLabels, instanceId, nextSpanId }: EventOptions): ToEvent {
+export type WriteEvent = (outcome: Outcome, sequence: number) => WrittenEvent;
+
+/**
+ * Compiles lists and masks once; the result writes outcomes as events and throws only where an outcome does. Events are
+ * written as text from the start: objects in between cost more than all else here. An event that is too long goes
+ * without what callers and policies can fill, and says so.
+ */
+export function createWriteEvent({ config, labels: allLabels, instanceId, nextSpanId }: EventOptions): WriteEvent {
   const labels = Object.fromEntries(Object.entries(allLabels).map(([name, value]) => [name, cut(value, MAX_ID)]));
-  const loggedInput = compileInput(compileAllowList(config.input));
-  const resultList = compileAllowList(config.result);
+  const instance = `,"instance_id":${quoteSafe(instanceId)},"timestamp":"`;
+  const labelsJson = toSafeLine(JSON.stringify(labels));
+  const writeInput = compileInput(compileAllowList(config.input));
+  const writeResult = compileResult(compileAllowList(config.result));
   const masks = compileMasks(config.masks);
 
   return (outcome, sequence) => {
     const { decisionId, decision, request, generation, named, principal } = outcome;
     const isConstant = generation?.isPolicyConstant ?? nothingIsConstant;
     const copy = new EventCopy({ presented: presentedCredentials(outcome), isConstant });
-    const input = loggedInput(outcome, copy, isConstant);
-    const result = loggedResult(outcome.result, resultList, copy);
-    const reasons = loggedReasons(decision.reasons, '/reasons', copy);
-    const error = loggedCause(outcome, copy);
-    const requestId =
-      request.requestId === undefined ? undefined : copy.text(request.requestId, '/request_id', 'caller', MAX_ID);
-    const maskable = { input, result, erased: copy.erased, masked: copy.masked };
-    for (const mask of masks) mask(maskable);
+    let input = writeInput(outcome, copy, isConstant);
+    let result = writeResult(outcome.result, copy);
+    const reasons = writeReasons(decision.reasons, '/reasons', copy);
+    const error = loggedCause(outcome, copy, isConstant);
+    const { requestId } = request;
+    const id = requestId === undefined ? undefined : copy.text(requestId, '/request_id', 'caller', MAX_ID);
+    if (masks.length > 0) ({ input, result } = applyMasks(masks, input, result, copy));
 
-    const event: { -readonly [member in keyof DecisionEvent]: DecisionEvent[member] } = {
-      decision_id: decisionId,
-      sequence,
-      instance_id: instanceId,
-      timestamp: toTimestamp(outcome.at.epochMs),
-      labels,
-      bundles: bundlesOf(generation),
-      door: request.door,
-      decision: decision.kind,
-      reasons,
-      input,
-      erased: copy.erased,
-      masked: copy.masked,
-      metrics: metricsOf(outcome),
-    };
-    if (named !== undefined) {
-      event.path = named.decision;
-      event.decision_name = named.name;
-    }
-    if (decision.kind === 'deny') {
-      event.code = decision.code;
-      event.status = decision.status;
-    }
-    if (principal?.demo === true) event.demo = true;
-    if (requestId !== undefined) event.request_id = requestId;
+    const head = `{"decision_id":${quoteSafe(decisionId)},"sequence":${sequence}${instance}${toTimestamp(outcome.at.epochMs)}"`;
+    let tail = `,"metrics":${writeMetrics(outcome)}`;
+    if (named !== undefined) tail += writeNamed(named);
+    if (decision.kind === 'deny') tail += `,"code":"${decision.code}","status":${decision.status}`;
+    if (principal?.demo === true) tail += ',"demo":true';
+    if (id !== undefined) tail += `,"request_id":${quoteSafe(id)}`;
     const trace = 'unreadable' in request ? undefined : parseTraceparent(request.traceparent);
     if (trace !== undefined) {
-      event.trace_id = trace.traceId;
-      event.span_id = nextSpanId();
-      event.parent_span_id = trace.spanId;
+      tail += `,"trace_id":"${trace.traceId}","span_id":"${nextSpanId()}","parent_span_id":"${trace.spanId}"`;
     }
-    if (result !== undefined) event.result = result;
-    if (error !== undefined) event.error = error;
-    return event;
+    if (error !== undefined) tail += `,"error":{"code":"${error.code}","message":${quoteSafe(error.message)}}`;
+    tail += '}\n';
+    const bundles = generation === undefined ? '{}' : writeBundles(generation);
+    const door = `,"bundles":${bundles},"door":${quoteSafe(request.door)},"decision":"${decision.kind}"`;
+    const filled = `,"reasons":${reasons},"input":${input}${result === undefined ? '' : `,"result":${result}`}`;
+    const noted = `,"erased":${writeTexts(copy.erased)},"masked":${writeTexts(copy.masked)}`;
+    const line = `${head},"labels":${labelsJson}${door}${filled}${noted}${tail}`;
+    const fits = line.length * 3 <= MAX_EVENT_BYTES || Buffer.byteLength(line) <= MAX_EVENT_BYTES;
+    return { line: fits ? line : head + WITHOUT_LABELS + door + WITHOUT_THE_REST + tail, error };
   };
 }
 
 /** The longest line that an event makes, in bytes, its newline included. */
 export const MAX_EVENT_BYTES = 16 * 1024;
-
-/** One line of JSON with its newline; a longer event goes without what callers and policies can fill, and says so. */
-export function toEventLine(event: DecisionEvent): string {
-  const line = `${toSafeLine(JSON.stringify(event))}\n`;
-  if (line.length * 3 <= MAX_EVENT_BYTES || Buffer.byteLength(line) <= MAX_EVENT_BYTES) return line;
-  const { result: _, ...rest } = event;
-  const short: DecisionEvent = { ...rest, labels: {}, reasons: [], input: {}, erased: ERASED_FROM_LONG, masked: [] };
-  return `${toSafeLine(JSON.stringify(short))}\n`;
-}
 
 /** RFC 3339 with nine digits; what the clock does not resolve is zero. */
 export function toTimestamp(epochMs: number): string {
@@ -140,7 +128,8 @@ export function toTimestamp(epochMs: number): string {
 /** Formatting a date costs more than the rest of a timestamp, and thousands of events share a second. */
 let formatted = { second: 0, text: '1970-01-01T00:00:00.' };
 
-const ERASED_FROM_LONG = ['/labels', '/reasons', '/input', '/result'];
+const WITHOUT_LABELS = ',"labels":{}';
+const WITHOUT_THE_REST = ',"reasons":[],"input":{},"erased":["/labels","/reasons","/input","/result"],"masked":[]';
 const MAX_ID = 128;
 
 /** Without a generation there is no policy whose constants a text could be. */
@@ -148,34 +137,66 @@ function nothingIsConstant(): boolean {
   return false;
 }
 
-/** The same for every request of a generation. */
-const BUNDLES = new WeakMap<Generation, DecisionEvent['bundles']>();
+function writeTexts(texts: readonly string[]): string {
+  return texts.length === 0 ? '[]' : `[${texts.map(quoteSafe).join(',')}]`;
+}
 
-function bundlesOf(generation: Generation | undefined): DecisionEvent['bundles'] {
-  if (generation === undefined) return {};
-  const known = BUNDLES.get(generation);
-  if (known !== undefined) return known;
-  const bundles: { [name: string]: { revision: string } } = Object.create(null);
-  for (const [name, revision] of generation.revisions) bundles[name] = { revision };
-  BUNDLES.set(generation, bundles);
-  return bundles;
+/** Masks look into events, so what they may touch is read back from its text. */
+function applyMasks(masks: readonly Mask[], input: string, result: string | undefined, copy: EventCopy): Masked {
+  const { erased, masked } = copy;
+  const event = {
+    input: JSON.parse(input),
+    result: result === undefined ? result : JSON.parse(result),
+    erased,
+    masked,
+  };
+  for (const mask of masks) mask(event);
+  return {
+    input: toSafeLine(JSON.stringify(event.input)),
+    result: result === undefined ? result : toSafeLine(JSON.stringify(event.result)),
+  };
+}
+
+interface Masked {
+  readonly input: string;
+  readonly result: string | undefined;
+}
+
+/** The same for every request of a generation, or of a decision. */
+const writeBundles = onceEach(({ revisions }: Generation) => {
+  const members = [...revisions].map(([name, revision]) => `${quoteSafe(name)}:{"revision":${quoteSafe(revision)}}`);
+  return `{${members.join(',')}}`;
+});
+const writeNamed = onceEach(
+  ({ decision, name }: NamedDecision) => `,"path":${quoteSafe(decision)},"decision_name":${quoteSafe(name)}`,
+);
+
+function onceEach<Key extends object>(write: (key: Key) => string): (key: Key) => string {
+  const known = new WeakMap<Key, string>();
+  return (key) => {
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    const written = write(key);
+    known.set(key, written);
+    return written;
+  };
 }
 
 /** OPA's names where OPA times the same thing. */
 const TIMERS: readonly (readonly [Phase | 'total', string])[] = [
-  ['identify', 'timer_identify_ns'],
-  ['inspect', 'timer_inspect_ns'],
-  ['meter', 'timer_meter_ns'],
-  ['decide', 'timer_rego_query_eval_ns'],
-  ['total', 'timer_server_handler_ns'],
+  ['identify', '"timer_identify_ns":'],
+  ['inspect', '"timer_inspect_ns":'],
+  ['meter', '"timer_meter_ns":'],
+  ['decide', '"timer_rego_query_eval_ns":'],
+  ['total', '"timer_server_handler_ns":'],
 ];
 
-function metricsOf({ phaseMs, overBudget }: Outcome): DecisionEvent['metrics'] {
-  const metrics: { [name: string]: number } = {};
-  for (const [phase, name] of TIMERS) {
+function writeMetrics({ phaseMs, overBudget }: Outcome): string {
+  let json = '';
+  for (const [phase, key] of TIMERS) {
     const ms = phaseMs[phase];
-    if (ms !== undefined) metrics[name] = Math.round(ms * 1e6);
+    if (ms !== undefined) json += (json === '' ? '' : ',') + key + Math.round(ms * 1e6);
   }
-  if (overBudget) metrics['counter_policy_budget_overruns'] = 1;
-  return metrics;
+  if (overBudget) json += `${json === '' ? '' : ','}"counter_policy_budget_overruns":1`;
+  return `{${json}}`;
 }

@@ -1,28 +1,66 @@
 import type { AccessRequest } from '../decision/access-request.ts';
 import type { LimitState } from '../decision/charges.ts';
 import type { Outcome } from '../decision/ports.ts';
+import type { Principal } from '../decision/principal.ts';
+import { quoteSafe } from '../telemetry/json-line.ts';
 import { type AllowList, allowed, type WHOLE } from './allow-list.ts';
 import type { EventCopy, Origin } from './event-copy.ts';
 import { loggableMembers } from './loggable.ts';
-import type { LoggedObject } from './mask.ts';
 
-export type LoggedInput = (outcome: Outcome, copy: EventCopy, isConstant: IsConstant) => LoggedObject;
+export type LoggedInput = (outcome: Outcome, copy: EventCopy, isConstant: IsConstant) => string;
 
-/** Compiles what the allow-list keeps of the input; the result builds it from an outcome, evaluating nothing again. */
+/** Compiles what the allow-list keeps of the input; the result writes it of an outcome as JSON, evaluating nothing again. */
 export function compileInput(list: AllowList): LoggedInput {
   const sections = SECTIONS.flatMap((section) => {
     const kept = list.get(section.name);
-    return kept === undefined ? [] : [{ ...section, kept: keptMembers(section.name, kept) }];
+    if (kept === undefined) return [];
+    const write = section.name === 'identity' ? createWriteIdentity() : writeSection;
+    return [{ ...section, kept: keptMembers(section.name, kept), write }];
   });
   return (outcome, copy, isConstant) => {
-    const input: LoggedObject = {};
-    for (const { name, origin, members, kept } of sections) {
-      const found = members(outcome, copy, isConstant);
-      if (found === undefined) continue;
-      const logged = loggedSection(found, kept, origin, copy);
-      if (logged !== undefined) input[name] = logged;
+    let json = '';
+    for (const section of sections) {
+      const written = section.write(section, outcome, copy, isConstant);
+      if (written !== undefined) json += `${json === '' ? '' : ','}"${section.name}":${written}`;
     }
-    return input;
+    return `{${json}}`;
+  };
+}
+
+interface CompiledSection extends Section {
+  readonly kept: readonly KeptMember[];
+}
+
+type WriteSection = (
+  section: CompiledSection,
+  outcome: Outcome,
+  copy: EventCopy,
+  isConstant: IsConstant,
+) => string | undefined;
+
+function writeSection(
+  { members, kept, origin }: CompiledSection,
+  outcome: Outcome,
+  copy: EventCopy,
+  isConstant: IsConstant,
+): string | undefined {
+  const found = members(outcome, copy, isConstant);
+  return found === undefined ? undefined : writeMembers(found, kept, origin, copy);
+}
+
+/** Writes the identity once for all requests of a verified credential that presented nothing else. */
+function createWriteIdentity(): WriteSection {
+  const known = new WeakMap<Principal, string>();
+  return (section, outcome, copy, isConstant) => {
+    const principal = copy.presentedOnlyBy;
+    if (principal === undefined) return writeSection(section, outcome, copy, isConstant);
+    const before = known.get(principal);
+    if (before !== undefined) return before;
+    const noted = copy.erased.length + copy.masked.length;
+    const written = writeSection(section, outcome, copy, isConstant);
+    // What was masked or left out here is noted in every event, and so written anew.
+    if (written !== undefined && copy.erased.length + copy.masked.length === noted) known.set(principal, written);
+    return written;
   };
 }
 
@@ -51,6 +89,8 @@ const SECTIONS: readonly Section[] = [
 
 interface KeptMember {
   readonly member: string;
+  /** Its name as it stands in JSON, the colon included. */
+  readonly key: string;
   readonly list: AllowList | typeof WHOLE;
   readonly pointer: string;
   readonly rule: 'path' | 'trusted' | 'value';
@@ -60,7 +100,9 @@ function keptMembers(section: string, kept: AllowList | typeof WHOLE): readonly 
   return [...loggableMembers(section)].flatMap((member) => {
     const list = allowed(kept, member);
     if (list === undefined) return [];
-    return [{ member, list, pointer: `/input/${section}/${member}`, rule: ruleOf(section, member) }];
+    return [
+      { member, key: `"${member}":`, list, pointer: `/input/${section}/${member}`, rule: ruleOf(section, member) },
+    ];
   });
 }
 
@@ -72,35 +114,33 @@ function ruleOf(section: string, member: string): KeptMember['rule'] {
 
 const MAX_PATH = 512;
 
-function loggedSection(
+function writeMembers(
   members: Members,
   kept: readonly KeptMember[],
   origin: Origin,
   copy: EventCopy,
-): LoggedObject | undefined {
-  const logged: LoggedObject = {};
-  let any = false;
-  for (const { member, list, pointer, rule } of kept) {
+): string | undefined {
+  let json = '';
+  for (const { member, key, list, pointer, rule } of kept) {
     const value = members[member];
     if (value === undefined) continue;
-    const copied = loggedMember(value, list, pointer, rule, origin, copy);
-    if (copied === undefined) continue;
-    logged[member] = copied;
-    any = true;
+    const written = writeMember(value, list, pointer, rule, origin, copy);
+    if (written !== undefined) json += (json === '' ? '{' : ',') + key + written;
   }
-  return any ? logged : undefined;
+  return json === '' ? undefined : `${json}}`;
 }
 
-function loggedMember(
+function writeMember(
   value: unknown,
   list: AllowList | typeof WHOLE,
   pointer: string,
   rule: KeptMember['rule'],
   origin: Origin,
   copy: EventCopy,
-): unknown {
-  if (rule === 'trusted') return value;
-  if (rule === 'path' && typeof value === 'string') return copy.text(value, pointer, origin, MAX_PATH);
+): string | undefined {
+  if (rule !== 'value' && typeof value === 'string') {
+    return quoteSafe(rule === 'trusted' ? value : copy.text(value, pointer, origin, MAX_PATH));
+  }
   return copy.value(value, list, pointer, origin);
 }
 

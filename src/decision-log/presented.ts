@@ -1,7 +1,12 @@
+import type { RequestHeaders } from '../decision/access-request.ts';
 import type { Outcome } from '../decision/ports.ts';
+import type { Principal } from '../decision/principal.ts';
+import { RUN_AT_LEAST, Runs } from './runs.ts';
 
 /** The credentials that one request presented, in a form that finds them again in other texts. */
 export interface PresentedCredentials {
+  /** Whose one credential this is, when the request presented nothing else: one object for equal principals. */
+  readonly onlyBy?: Principal;
   /**
    * The text with every credential in it replaced, the same text when there is none. `exact` looks for whole
    * credentials only; otherwise a shared run of 24 characters is enough, since texts may have been cut on their way.
@@ -15,16 +20,63 @@ export const MASKED = '[masked]';
 /** Collects from headers that carry credentials; `undefined` when there are none, which makes masking free. */
 export function presentedCredentials({ request, principal }: Outcome): PresentedCredentials | undefined {
   if ('unreadable' in request) return undefined;
+  const { headers } = request;
+  if (principal !== undefined && presentsOnly(headers, principal)) return presentedOnlyBy(principal);
   const found = new Collected();
-  for (const name of TOKEN_HEADERS) addTokens(found, request.headers.all(name));
-  for (const value of request.headers.all('cookie')) found.addCookies(value);
+  for (const name of TOKEN_HEADERS) addTokens(found, headers.all(name));
+  for (const value of headers.all('cookie')) found.addCookies(value);
   for (const { header, presented } of principal?.credentials ?? []) {
     if (presented !== undefined) found.addToken(presented);
     if (header !== undefined && header !== 'cookie' && !TOKEN_HEADERS.includes(header)) {
-      addTokens(found, request.headers.all(header));
+      addTokens(found, headers.all(header));
     }
   }
-  return found.finish();
+  return presented(found.finish());
+}
+
+/** Whether the credential of the principal, in `authorization`, is all that the request presents. */
+function presentsOnly(headers: RequestHeaders, { credentials }: Principal): boolean {
+  const [credential] = credentials;
+  if (credentials.length !== 1 || credential?.header !== 'authorization') return false;
+  const values = headers.all('authorization');
+  return (
+    values.length === 1 &&
+    values[0] === credential.presented &&
+    headers.all('cookie').length === 0 &&
+    headers.all('x-api-key').length === 0 &&
+    headers.all('proxy-authorization').length === 0
+  );
+}
+
+/**
+ * A verified token comes with many requests, and taking it apart costs more than searching for it. Its claims are one
+ * object for all of them, the principal is not.
+ */
+const KNOWN = new WeakMap<Principal['claims'], { readonly principal: Principal; readonly found: Found }>();
+
+function presentedOnlyBy(principal: Principal): PresentedCredentials | undefined {
+  const known = KNOWN.get(principal.claims);
+  if (known !== undefined && isSame(known.principal, principal)) return presented(known.found, known.principal);
+  const collected = new Collected();
+  collected.addToken(principal.credentials[0]?.presented ?? '');
+  const found = collected.finish();
+  KNOWN.set(principal.claims, { principal, found });
+  return presented(found, principal);
+}
+
+/** Whether all that events say of one holds for the other, whose one credential is the same too. */
+function isSame(one: Principal, other: Principal): boolean {
+  return (
+    one.kind === other.kind &&
+    one.subject === other.subject &&
+    one.issuer === other.issuer &&
+    one.tenant === other.tenant &&
+    one.tier === other.tier &&
+    one.roles === other.roles &&
+    one.scopes === other.scopes &&
+    one.keyId === other.keyId &&
+    one.credentials[0]?.presented === other.credentials[0]?.presented
+  );
 }
 
 const TOKEN_HEADERS = ['authorization', 'proxy-authorization', 'x-api-key'];
@@ -79,23 +131,10 @@ class Collected {
     }
   }
 
-  finish(): PresentedCredentials | undefined {
-    if (this.#pieces.length === 0) return undefined;
-    if (this.#pieces.length >= MAX_PIECES) return { mask: () => MASKED };
+  finish(): Found {
     const pieces = this.#pieces.sort((a, b) => b.length - a.length);
-    const runs = new Runs(this.#runs);
     const shortest = Math.min(pieces.at(-1)?.length ?? 0, RUN_AT_LEAST);
-    const isPresented = (lower: string, exact: boolean): boolean =>
-      pieces.some((piece) => lower.includes(piece)) || (!exact && runs.isSharedBy(lower));
-    return {
-      mask: (text, exact) => {
-        if (text.length < shortest) return text;
-        const replaced = replacePieces(text, pieces);
-        const lower = replaced.toLowerCase();
-        if (!exact && runs.isSharedBy(lower)) return MASKED;
-        return lower.includes('%') && isPresented(percentDecoded(lower), exact) ? MASKED : replaced;
-      },
-    };
+    return { pieces, shortest, runs: new Runs(this.#runs) };
   }
 
   #addTokenParts(token: string): void {
@@ -120,6 +159,34 @@ class Collected {
   #addPiece(piece: string, shortest: number): void {
     if (piece.length >= shortest && this.#pieces.length < MAX_PIECES) this.#pieces.push(piece);
   }
+}
+
+/** What a request presents, ready to be searched for. */
+interface Found {
+  /** The longest first. */
+  readonly pieces: readonly string[];
+  /** Texts that are shorter hold nothing of it. */
+  readonly shortest: number;
+  readonly runs: Runs;
+}
+
+function presented(found: Found, onlyBy?: Principal): PresentedCredentials | undefined {
+  const { pieces, runs, shortest } = found;
+  if (pieces.length === 0) return undefined;
+  if (pieces.length >= MAX_PIECES) return { mask: () => MASKED };
+  const search = runs.search();
+  const isPresented = (lower: string, exact: boolean): boolean =>
+    pieces.some((piece) => lower.includes(piece)) || (!exact && search.isSharedBy(lower));
+  return {
+    ...(onlyBy === undefined ? {} : { onlyBy }),
+    mask: (text, exact) => {
+      if (text.length < shortest) return text;
+      const replaced = replacePieces(text, pieces);
+      const lower = replaced.toLowerCase();
+      if (!exact && search.isSharedBy(lower)) return MASKED;
+      return lower.includes('%') && isPresented(percentDecoded(lower), exact) ? MASKED : replaced;
+    },
+  };
 }
 
 /** What stands between white space and commas; joined headers have several, most have a scheme and a token. */
@@ -158,31 +225,6 @@ function replaceAt(text: string, lower: string, piece: string): string {
     from = at + piece.length;
   }
   return result + text.slice(from);
-}
-
-const RUN_AT_LEAST = 24;
-const WINDOW = 12;
-
-/** Characters that are searched for one event, about half a millisecond; texts beyond it count as sharing a run. */
-const MAX_SEARCHED = 512 * 1024;
-
-/** Finds runs of 24 characters: such a run holds a whole window of 12 at a multiple of 13. */
-class Runs {
-  readonly #text: string;
-  #searched = 0;
-
-  constructor(text: string) {
-    this.#text = text;
-  }
-
-  isSharedBy(other: string): boolean {
-    if (other.length < RUN_AT_LEAST || this.#text === '') return false;
-    for (let at = 0; at + WINDOW <= other.length; at += RUN_AT_LEAST - WINDOW + 1) {
-      this.#searched += this.#text.length;
-      if (this.#searched > MAX_SEARCHED || this.#text.includes(other.slice(at, at + WINDOW))) return true;
-    }
-    return false;
-  }
 }
 
 const ESCAPE = /%([0-9a-f]{2})/g;

@@ -1,25 +1,15 @@
-import type { AccessRequest, UnreadableRequest } from './access-request.ts';
-import { missingLimits, parsePlans, type QuotaState, type TakeResult } from './charges.ts';
+import type { AccessRequest } from './access-request.ts';
+import { type ChargePlan, missingLimits, parsePlans, type TakeResult } from './charges.ts';
 import { createCredentialMask } from './credential-mask.ts';
-import { createDeadline, type Deadline } from './deadline.ts';
+import { createDeadline } from './deadline.ts';
 import { Allow, type Decision, type Deny, deny, denyAnonymous, parseVerdict, verdictFault } from './decision.ts';
 import { unsupportedByDoor } from './door-limits.ts';
 import { RequestFault } from './errors.ts';
-import { toPolicyInput } from './input.ts';
-import type {
-  Authorize,
-  AuthorizePorts,
-  Evaluation,
-  Generation,
-  Inspected,
-  InspectionRefused,
-  Instant,
-  NamedDecision,
-  Outcome,
-  Phase,
-} from './ports.ts';
+import { type InputSources, type PolicyInput, toPolicyInput } from './input.ts';
+import type { Authorize, AuthorizePorts, Generation, Inspected, NamedDecision } from './ports.ts';
 import type { Authentication } from './principal.ts';
 import { withEveryLimit } from './quota-state.ts';
+import { accepted, identified, mark, pinned, Trace, toOutcome } from './trace.ts';
 
 /** Envoy's per-route context extension that picks one of the decisions that local config names. */
 const DECISION_EXTENSION = 'sallyport.decision';
@@ -29,15 +19,42 @@ const DECISION_EXTENSION = 'sallyport.decision';
  * `parseVerdict`; it never throws and never answers later than the request's deadline.
  */
 export function createAuthorize(ports: AuthorizePorts): Authorize {
+  // The only function that waits, and only for what is really a promise: a request that needs none is decided at once.
   return async (request) => {
-    const trace = startTrace(ports, request);
+    const trace = new Trace(ports, request);
     if ('unreadable' in request) {
       trace.cause = request.unreadable.cause;
       return toOutcome(ports, trace, deny(request.unreadable.code));
     }
     const deadline = createDeadline(ports, trace.at, request.deadlineMs);
     try {
-      const decision = await decide(ports, request, trace, deadline);
+      const generation = pinned(trace);
+      const named = nameDecision(ports, request);
+      trace.named = named;
+
+      const found = ports.authenticate(request, trace.at);
+      const authentication = found instanceof Promise ? await deadline.wait(found) : found;
+      trace.authentication = authentication;
+      mark(ports, trace, 'identify');
+      let decision: Decision | undefined =
+        refusedIdentity(trace, authentication) ?? inspect(ports, request, trace, generation, named);
+
+      if (decision === undefined) {
+        const sources = toSources(ports, request, trace, named);
+        const input = toPolicyInput(sources);
+        let refusal: Deny | undefined;
+        if (named.limits !== undefined) {
+          const plans = plan(trace, evaluate(trace, generation, named.limits, input), named.limits);
+          const taking = ports.quota.take(plans, trace.at);
+          const taken =
+            taking instanceof Promise ? await deadline.wait(taking, (late) => releaseLate(ports, late)) : taking;
+          refusal = settle(trace, taken, plans);
+          sources.quota = trace.quota;
+        }
+        mark(ports, trace, 'meter');
+        trace.result = evaluate(trace, generation, named.decision, input);
+        decision = conclude(ports, request, trace, named, refusal);
+      }
       deadline.check();
       return toOutcome(ports, trace, decision);
     } catch (error) {
@@ -51,91 +68,64 @@ export function createAuthorize(ports: AuthorizePorts): Authorize {
   };
 }
 
-/** What is known of a request so far; filled in step by step, so that a fault is recorded with what came before it. */
-interface Trace {
-  readonly decisionId: string;
-  readonly at: Instant;
-  readonly request: AccessRequest | UnreadableRequest;
-  readonly generation: Generation | undefined;
-  readonly phaseMs: Partial<Record<Phase | 'total', number>>;
-  markMs: number;
-  named?: NamedDecision;
-  authentication?: Authentication;
-  inspected?: Inspected | InspectionRefused;
-  quota?: QuotaState;
-  takeId: string | undefined;
-  result?: unknown;
-  cause: string | undefined;
-  overBudget: boolean;
+function refusedIdentity(trace: Trace, authentication: Authentication): Deny | undefined {
+  if (authentication.kind !== 'refused') return undefined;
+  trace.cause = authentication.cause;
+  const { code, challenge } = authentication;
+  return deny(code, challenge === undefined ? {} : { headers: [['www-authenticate', challenge]] });
 }
 
-function startTrace(ports: AuthorizePorts, request: AccessRequest | UnreadableRequest): Trace {
-  const at = ports.clock.now();
-  return {
-    decisionId: ports.newDecisionId(),
-    at,
-    request,
-    // INVARIANT: read once; no step asks for the current generation again.
-    generation: ports.currentGeneration(),
-    phaseMs: {},
-    takeId: undefined,
-    cause: undefined,
-    markMs: at.monotonicMs,
-    overBudget: false,
-  };
-}
-
-async function decide(
+/** The Deny of a request that may not reach the policy, `undefined` when it may. */
+function inspect(
   ports: AuthorizePorts,
   request: AccessRequest,
   trace: Trace,
-  deadline: Deadline,
-): Promise<Decision> {
-  const { generation } = trace;
-  if (generation === undefined) throw new RequestFault('no_bundle', 'no bundle is active yet');
-  const named = nameDecision(ports, request);
-  trace.named = named;
-
-  const authentication = await deadline.wait(ports.authenticate(request, trace.at));
-  trace.authentication = authentication;
-  mark(ports, trace, 'identify');
-  if (authentication.kind === 'refused') {
-    trace.cause = authentication.cause;
-    const { code, challenge } = authentication;
-    return deny(code, challenge === undefined ? {} : { headers: [['www-authenticate', challenge]] });
-  }
-
-  const principal = authentication.kind === 'verified' ? authentication.principal : undefined;
+  generation: Generation,
+  named: NamedDecision,
+): Deny | undefined {
+  const { principal, peer } = identified(trace);
   const routing = named.result === 'sallyport' ? 'required' : 'optional';
-  const inspected = generation.inspect(request, principal, authentication.peer, routing);
+  const inspected = generation.inspect(request, principal, peer, routing);
   trace.inspected = inspected;
   mark(ports, trace, 'inspect');
-  if (inspected.kind === 'refused') {
-    trace.cause = inspected.cause;
-    if (principal === undefined && inspected.dependsOnRoute) return denyAnonymous(inspected.code);
-    return deny(inspected.code, { headers: inspected.headers ?? [] });
-  }
+  if (inspected.kind !== 'refused') return undefined;
+  trace.cause = inspected.cause;
+  if (principal === undefined && inspected.dependsOnRoute) return denyAnonymous(inspected.code);
+  return deny(inspected.code, { headers: inspected.headers ?? [] });
+}
 
+function toSources(ports: AuthorizePorts, request: AccessRequest, trace: Trace, named: NamedDecision): Sources {
+  const { principal, peer } = identified(trace);
   const exposed = ports.exposeCredentials && named.result === 'opa-envoy';
   const mask = () => (exposed ? unmasked : createCredentialMask(principal, ports.digest));
-  const sources = { request, inspected, principal, peer: authentication.peer, mask };
-  const evaluate = (entrypoint: string): Evaluation => {
-    const evaluation = generation.evaluate(entrypoint, toPolicyInput({ ...sources, quota: trace.quota }), trace.at);
-    if (evaluation.overBudget) trace.overBudget = true;
-    return evaluation;
-  };
+  return { request, inspected: accepted(trace), principal, peer, mask, quota: undefined };
+}
 
-  const refusal = named.limits === undefined ? undefined : await meter(ports, trace, deadline, named.limits, evaluate);
-  mark(ports, trace, 'meter');
+/** The quota is known only after `limits` was evaluated. */
+type Sources = Omit<InputSources, 'quota'> & { quota: InputSources['quota'] };
 
+function evaluate(trace: Trace, generation: Generation, entrypoint: string, input: PolicyInput): unknown {
+  const { value, overBudget } = generation.evaluate(entrypoint, input, trace.at);
+  if (overBudget) trace.overBudget = true;
+  return value;
+}
+
+/** What the policy's result says beside what the core insists on. */
+function conclude(
+  ports: AuthorizePorts,
+  request: AccessRequest,
+  trace: Trace,
+  named: NamedDecision,
+  refusal: Deny | undefined,
+): Decision {
+  const { principal, stripHeaders } = identified(trace);
   const context = {
     shape: named.result,
     allowRedirects: ports.allowRedirects,
     anonymous: principal === undefined,
     owned: { decisionId: trace.decisionId, tenant: principal?.tenant, roles: principal?.roles ?? [] },
-    stripHeaders: authentication.stripHeaders,
+    stripHeaders,
   };
-  trace.result = evaluate(named.decision).value;
   let decision = parseVerdict(trace.result, context);
   mark(ports, trace, 'decide');
   if (decision.kind === 'deny' && decision.code !== 'policy_denied') trace.cause = verdictFault(trace.result, context);
@@ -158,37 +148,25 @@ function nameDecision(ports: AuthorizePorts, request: AccessRequest): NamedDecis
   return named;
 }
 
-/**
- * One atomic take of what the policy charges. Answers the Deny that stands whatever the decision says, or `undefined`
- * when a plan was taken. Forgetting denies: every limit that the route requires must be in every plan.
- */
-async function meter(
-  ports: AuthorizePorts,
-  trace: Trace,
-  deadline: Deadline,
-  entrypoint: string,
-  evaluate: (entrypoint: string) => Evaluation,
-): Promise<Deny | undefined> {
-  const { request, inspected, authentication } = trace;
-  if (inspected?.kind !== 'inspected' || authentication === undefined || authentication.kind === 'refused') {
-    throw new RequestFault('internal', 'metering before inspection');
-  }
-  const { value } = evaluate(entrypoint);
-  const plans = parsePlans(value, {
-    method: 'method' in request ? request.method : '',
-    inspected,
-    principal: authentication.kind === 'verified' ? authentication.principal : undefined,
-    peer: authentication.peer,
-  });
-  const required = inspected.route?.requiredLimits ?? [];
-  const missing = missingLimits(plans, required);
+/** What is to be taken. Forgetting denies: every limit that the route requires must be in every plan. */
+function plan(trace: Trace, result: unknown, entrypoint: string): readonly ChargePlan[] {
+  const { principal, peer } = identified(trace);
+  const inspected = accepted(trace);
+  const { request } = trace;
+  const plans = parsePlans(result, { method: 'method' in request ? request.method : '', inspected, principal, peer });
+  const missing = missingLimits(plans, requiredLimits(inspected));
   if (missing.length > 0) {
     throw new RequestFault('quota_missing', `\`${entrypoint}\` charges nothing for \`${missing.join('`, `')}\``);
   }
-  const taken = await deadline.wait(ports.quota.take(plans, trace.at), (late: TakeResult) => {
-    if (late.kind === 'taken' && late.takeId !== undefined) releaseLater(ports, late.takeId);
-  });
-  trace.quota = withEveryLimit(taken.state, plans, required);
+  return plans;
+}
+
+/**
+ * What one atomic take of the plans came to: the Deny that stands whatever the decision says, or `undefined` when a
+ * plan was taken.
+ */
+function settle(trace: Trace, taken: TakeResult, plans: readonly ChargePlan[]): Deny | undefined {
+  trace.quota = withEveryLimit(taken.state, plans, requiredLimits(accepted(trace)));
   switch (taken.kind) {
     case 'taken':
       trace.takeId = taken.takeId;
@@ -199,8 +177,16 @@ async function meter(
     case 'unavailable':
       trace.cause = taken.cause;
       return deny('quota_unavailable');
+    default:
+      throw new RequestFault('internal', 'the quota store gave no answer');
   }
 }
+
+function requiredLimits({ route }: Inspected): readonly string[] {
+  return route === null ? NO_LIMITS : route.requiredLimits;
+}
+
+const NO_LIMITS: readonly string[] = [];
 
 /** A denying verdict may add headers, body and metadata to a refusal of the quota; it cannot lift it. */
 function shapedBy(refusal: Deny, verdict: Decision): Deny {
@@ -216,6 +202,10 @@ function giveBack(ports: AuthorizePorts, trace: Trace): void {
   releaseLater(ports, takeId);
 }
 
+function releaseLate(ports: AuthorizePorts, late: TakeResult): void {
+  if (late.kind === 'taken' && late.takeId !== undefined) releaseLater(ports, late.takeId);
+}
+
 /** After the reply: a timer of 0 ms runs once the answer was handed to the socket. Failure is the store's to count. */
 function releaseLater(ports: AuthorizePorts, takeId: string): void {
   ports.startTimer(0, () => {
@@ -225,35 +215,6 @@ function releaseLater(ports: AuthorizePorts, takeId: string): void {
 
 function unmasked<T>(value: T): T {
   return value;
-}
-
-function mark(ports: AuthorizePorts, trace: Trace, phase: Phase): void {
-  const { monotonicMs } = ports.clock.now();
-  trace.phaseMs[phase] = monotonicMs - trace.markMs;
-  trace.markMs = monotonicMs;
-}
-
-function toOutcome(ports: AuthorizePorts, trace: Trace, decision: Decision): Outcome {
-  const { authentication, generation, named, inspected, quota, result, cause } = trace;
-  trace.phaseMs.total = ports.clock.now().monotonicMs - trace.at.monotonicMs;
-  const outcome: { -readonly [member in keyof Outcome]: Outcome[member] } = {
-    decisionId: trace.decisionId,
-    decision,
-    at: trace.at,
-    request: trace.request,
-    overBudget: trace.overBudget,
-    phaseMs: trace.phaseMs,
-  };
-  if (generation !== undefined) outcome.generation = generation;
-  if (named !== undefined) outcome.named = named;
-  if (inspected !== undefined) outcome.inspected = inspected;
-  if (quota !== undefined) outcome.quota = quota;
-  if (result !== undefined) outcome.result = result;
-  if (cause !== undefined) outcome.cause = cause;
-  if (authentication === undefined || authentication.kind === 'refused') return outcome;
-  if (authentication.kind === 'verified') outcome.principal = authentication.principal;
-  if (authentication.peer !== null) outcome.peer = authentication.peer;
-  return outcome;
 }
 
 function causeOf(error: unknown): string {

@@ -1,4 +1,4 @@
-import { RequestFault } from './errors.ts';
+import { quoted, RequestFault } from './errors.ts';
 import { isObject } from './json.ts';
 import type { Inspected } from './ports.ts';
 import type { Peer, Principal } from './principal.ts';
@@ -91,7 +91,7 @@ function planLists(value: unknown): readonly (readonly unknown[])[] {
   if (!isObject(value)) throw invalid('`limits` is neither a set of charges nor an object with `plans`');
   const { plans, ...rest } = value;
   const unknownKeys = Object.keys(rest);
-  if (unknownKeys.length > 0) throw invalid(`unknown key ${quote(unknownKeys[0])} beside \`plans\``);
+  if (unknownKeys.length > 0) throw invalid(`unknown key ${quoted(unknownKeys[0])} beside \`plans\``);
   if (!Array.isArray(plans) || plans.length === 0 || !plans.every(Array.isArray)) {
     throw invalid('`plans` is not a list of sets of charges');
   }
@@ -100,13 +100,17 @@ function planLists(value: unknown): readonly (readonly unknown[])[] {
 
 function parsePlan(plan: readonly unknown[], facts: ChargeFacts): ChargePlan {
   if (plan.length > MAX_CHARGES_PER_PLAN) throw invalid(`more than ${MAX_CHARGES_PER_PLAN} charges in a plan`);
+  if (plan.length === 0) return NO_CHARGES;
   const charges = plan.map((charge) => parseCharge(charge, facts));
   const names = new Set(charges.map((charge) => charge.name));
   if (names.size !== charges.length) throw invalid('two charges of a plan have the same name');
   return charges;
 }
 
-const CHARGE_KEYS = new Set([
+const NO_CHARGES: ChargePlan = [];
+
+/** The members of a charge. */
+export const CHARGE_KEYS: ReadonlySet<string> = new Set([
   'name',
   'key',
   'unit',
@@ -129,7 +133,7 @@ const CALENDARS = ['minute', 'hour', 'day', 'week', 'month'] as const;
 function parseCharge(value: unknown, facts: ChargeFacts): Charge {
   if (!isObject(value)) throw invalid('a charge is not an object');
   for (const key of Object.keys(value)) {
-    if (!CHARGE_KEYS.has(key)) throw invalid(`a charge has the unknown key ${quote(key)}`);
+    if (!CHARGE_KEYS.has(key)) throw invalid(`a charge has the unknown key ${quoted(key)}`);
   }
   const name = text(value['name'], 'name');
   const kind = oneOf(value['kind'], ['rate', 'window', 'concurrency'] as const, 'kind');
@@ -173,7 +177,7 @@ function parsePeriod(
 function parseReserve(value: unknown): { ttlSeconds: number; onExpiry: 'charge' | 'release' } {
   if (!isObject(value)) throw invalid('`reserve` is not an object');
   for (const key of Object.keys(value)) {
-    if (key !== 'ttl_seconds' && key !== 'on_expiry') throw invalid(`\`reserve\` has the unknown key ${quote(key)}`);
+    if (key !== 'ttl_seconds' && key !== 'on_expiry') throw invalid(`\`reserve\` has the unknown key ${quoted(key)}`);
   }
   return {
     ttlSeconds: positive(value['ttl_seconds'], 'reserve.ttl_seconds'),
@@ -187,7 +191,7 @@ function parseKey(value: unknown, facts: ChargeFacts): readonly (readonly [Dimen
   if (!Array.isArray(value)) throw invalid('`key` is not a list of dimensions');
   return value.map((dimension) => {
     const verified = verifiedValue(dimension, facts);
-    if (verified === undefined) throw invalid(`this request has not verified the dimension ${quote(dimension)}`);
+    if (verified === undefined) throw invalid(`this request has not verified the dimension ${quoted(dimension)}`);
     return [dimension as Dimension, verified] as const;
   });
 }
@@ -241,15 +245,12 @@ export function lengthPrefixed(parts: readonly string[]): string {
 
 /** The limits that a plan list forgets of those that the route data requires; each plan must hold all of them. */
 export function missingLimits(plans: readonly ChargePlan[], required: readonly string[]): readonly string[] {
+  if (required.length === 0) return required;
   return required.filter((name) => plans.some((plan) => !plan.some((charge) => charge.name === name)));
 }
 
 function invalid(message: string): RequestFault {
   return new RequestFault('invalid_charges', message);
-}
-
-function quote(value: unknown): string {
-  return `\`${String(value).slice(0, 64)}\``;
 }
 
 function text(value: unknown, key: string): string {

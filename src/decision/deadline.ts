@@ -17,48 +17,60 @@ export interface Deadline {
 type DeadlinePorts = Pick<AuthorizePorts, 'clock' | 'startTimer' | 'maxWaitMs'>;
 
 export function createDeadline(ports: DeadlinePorts, start: Instant, deadlineMs: number | undefined): Deadline {
-  const allowedMs = Math.min(deadlineMs ?? ports.maxWaitMs, ports.maxWaitMs);
-  const dueMs = start.monotonicMs + allowedMs;
-  let cancel: (() => void) | undefined;
-  let passed: Promise<never> | undefined;
+  const allowedMs = deadlineMs === undefined ? ports.maxWaitMs : Math.min(deadlineMs, ports.maxWaitMs);
+  return new RequestDeadline(ports, start.monotonicMs + allowedMs);
+}
 
-  function startOnce(): Promise<never> {
-    passed ??= new Promise((_resolve, reject) => {
-      cancel = ports.startTimer(Math.max(0, dueMs - ports.clock.now().monotonicMs), () => reject(tooLate()));
-    });
-    return passed;
+/** A class, so that a request that waits for nothing costs no closures. */
+class RequestDeadline implements Deadline {
+  readonly #ports: DeadlinePorts;
+  readonly #dueMs: number;
+  #cancel: (() => void) | undefined;
+  #passed: Promise<never> | undefined;
+
+  constructor(ports: DeadlinePorts, dueMs: number) {
+    this.#ports = ports;
+    this.#dueMs = dueMs;
   }
 
-  return {
-    wait(value, late) {
-      if (!(value instanceof Promise)) return Promise.resolve(value);
-      return new Promise((resolve, reject) => {
-        // INVARIANT: a value that arrives is either handed on or given to `late`, never neither.
-        let waiting = true;
-        startOnce().catch((error: unknown) => {
+  wait<T>(value: Promise<T> | T, late?: (value: T) => void): Promise<T> {
+    if (!(value instanceof Promise)) return Promise.resolve(value);
+    return new Promise((resolve, reject) => {
+      // INVARIANT: a value that arrives is either handed on or given to `late`, never neither.
+      let waiting = true;
+      this.#startOnce().catch((error: unknown) => {
+        if (waiting) reject(error);
+        waiting = false;
+      });
+      value.then(
+        (arrived) => {
+          if (waiting) resolve(arrived);
+          else late?.(arrived);
+          waiting = false;
+        },
+        (error: unknown) => {
           if (waiting) reject(error);
           waiting = false;
-        });
-        value.then(
-          (arrived) => {
-            if (waiting) resolve(arrived);
-            else late?.(arrived);
-            waiting = false;
-          },
-          (error: unknown) => {
-            if (waiting) reject(error);
-            waiting = false;
-          },
-        );
-      });
-    },
-    check() {
-      if (ports.clock.now().monotonicMs > dueMs) throw tooLate();
-    },
-    stop() {
-      cancel?.();
-    },
-  };
+        },
+      );
+    });
+  }
+
+  check(): void {
+    if (this.#ports.clock.now().monotonicMs > this.#dueMs) throw tooLate();
+  }
+
+  stop(): void {
+    this.#cancel?.();
+  }
+
+  #startOnce(): Promise<never> {
+    this.#passed ??= new Promise((_resolve, reject) => {
+      const leftMs = this.#dueMs - this.#ports.clock.now().monotonicMs;
+      this.#cancel = this.#ports.startTimer(Math.max(0, leftMs), () => reject(tooLate()));
+    });
+    return this.#passed;
+  }
 }
 
 function tooLate(): RequestFault {

@@ -1,4 +1,4 @@
-import { CLIENT_ANSWERS, type ClientReason, type CoreCode, reasonOfStatus } from './errors.ts';
+import { CLIENT_ANSWERS, type ClientReason, type CoreCode, quoted, reasonOfStatus } from './errors.ts';
 import type { HeaderPairs } from './header-changes.ts';
 import { isObject, type JsonObject } from './json.ts';
 import type { ResultShape } from './ports.ts';
@@ -150,7 +150,8 @@ export function verdictFault(value: unknown, context: VerdictContext): string | 
   }
 }
 
-const SALLYPORT_KEYS = new Set([
+/** The members of a verdict of the shape `sallyport`. */
+export const VERDICT_KEYS: ReadonlySet<string> = new Set([
   'allow',
   'reasons',
   'status',
@@ -168,7 +169,7 @@ const SALLYPORT_KEYS = new Set([
 function parseSallyport(value: unknown, context: VerdictContext): Decision {
   if (!isObject(value)) throw new VerdictFault('the verdict is not an object');
   for (const key of Object.keys(value)) {
-    if (!SALLYPORT_KEYS.has(key)) throw new VerdictFault(`the verdict has the unknown key \`${key.slice(0, 64)}\``);
+    if (!VERDICT_KEYS.has(key)) throw new VerdictFault(`the verdict has the unknown key ${quoted(key)}`);
   }
   const reasons = texts(value['reasons'], 'reasons');
   const headers = headerPairs(value['headers'], 'headers');
@@ -259,7 +260,8 @@ function makeAllow(
   let setHeaders = parts.setHeaders;
   if (upstream === undefined) removeHeaders.push(OWNED_HEADERS.upstream);
   else setHeaders = setHeaders.concat([[OWNED_HEADERS.upstream, upstream]]);
-  if (!ownedHeaders.every(([, value]) => HEADER_SAFE.test(value))) {
+  for (const [, value] of ownedHeaders) {
+    if (HEADER_SAFE.test(value)) continue;
     throw new VerdictFault('the tenant or a role of the caller cannot be sent as a header value');
   }
   // A header that is set replaces the client's; removing it too would take the policy's own away at some gateways.

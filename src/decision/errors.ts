@@ -123,6 +123,11 @@ export function reasonOfStatus(status: number): ClientReason {
   }
 }
 
+/** A text of others in a message: bounded, and without the backtick that would end its quotation. */
+export function quoted(text: unknown): string {
+  return `\`${String(text).slice(0, 64).replaceAll('`', "'")}\``;
+}
+
 /** A failure whose denial is known: thrown inside a step, turned into a Deny with this code by the core. */
 export class RequestFault extends Error {
   override readonly name = 'RequestFault';

@@ -6,6 +6,7 @@ export function withEveryLimit(
   plans: readonly ChargePlan[],
   required: readonly string[],
 ): QuotaState {
+  if (required.length === 0) return state;
   const absent = required.filter((name) => !Object.hasOwn(state.limits, name));
   if (absent.length === 0) return state;
   const unknown = absent.map((name) => {

@@ -13,6 +13,8 @@ export function createResultReader(): ReadResult {
   let beyondJson = false;
   return (text) => {
     if (text === 'set()') return undefined;
+    // The commonest result that JSON cannot say: `limits` that charges nothing.
+    if (text === EMPTY_SET) return [];
     if (!beyondJson) {
       try {
         // A set of one object, which is JSON itself unless it holds a set or a key that is no text.
@@ -34,6 +36,7 @@ function resultOf(first: unknown): unknown {
   return first['result'];
 }
 
+const EMPTY_SET = '{{"result":set()}}';
 const LONG_NUMBER = /[0-9]{16}/;
 const INTEGER = /^-?[0-9]+$/;
 

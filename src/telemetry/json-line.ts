@@ -6,6 +6,13 @@ export function toSafeLine(json: string): string {
   return UNSAFE.test(json) ? json.replace(ALL_UNSAFE, escapeOne) : json;
 }
 
+/** A text as JSON writes it, safe in a line as {@link toSafeLine} makes it. */
+export function quoteSafe(text: string): string {
+  return PLAIN.test(text) ? `"${text}"` : toSafeLine(JSON.stringify(text));
+}
+
+/** Printable ASCII without quotation mark and backslash: what JSON writes as it is. */
+const PLAIN = /^[ !#-[\]-~]*$/;
 const UNSAFE = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069\ufeff]/;
 const ALL_UNSAFE = new RegExp(UNSAFE.source, 'g');
 

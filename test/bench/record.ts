@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Counter, Histogram, Registry } from 'prom-client';
 import type { Outcome } from '../../src/decision/ports.ts';
 import { createDecisionLog, type DecisionLog, withDecisionLog } from '../../src/decision-log/decision-log.ts';
-import { createToEvent, toEventLine } from '../../src/decision-log/event.ts';
+import { createWriteEvent } from '../../src/decision-log/event.ts';
 import type { Sink } from '../../src/decision-log/sinks.ts';
 import { createMetrics, withMetrics } from '../../src/telemetry/metrics.ts';
 import { createSpanIds } from '../../src/telemetry/tracing.ts';
@@ -80,10 +80,8 @@ async function main(): Promise<void> {
   await reportLog(log, sink);
 
   const options = { config: logConfig(), labels: {}, instanceId: 'bench', nextSpanId: createSpanIds(randomBytes) };
-  const toEvent = createToEvent(options);
-  report('  of which: build the event', (index) => toEvent(one(index), index));
-  const event = toEvent(one(0), 1);
-  report('  of which: write it as a line', () => toEventLine(event));
+  const writeEvent = createWriteEvent(options);
+  report('  of which: write the event', (index) => writeEvent(one(index), index));
 
   await reportWrapping();
 }

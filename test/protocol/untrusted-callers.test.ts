@@ -417,7 +417,7 @@ async function askService(
     },
   });
   const client = createCheckClient(`127.0.0.1:${service.port('ext_authz_grpc')}`);
-  const count = caseCount(200);
+  const count = Math.max(64, caseCount(200));
   try {
     await inTurns(count / 2, () => client.check(toCheck(randomClaims(random))));
     await inTurns(count / 2, () => askHttp(service.port('ext_authz_http'), randomClaims(random), undefined));

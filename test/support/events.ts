@@ -1,6 +1,6 @@
 import type { Outcome } from '../../src/decision/ports.ts';
 import type { DecisionLogConfig } from '../../src/decision-log/config.ts';
-import { createToEvent, type DecisionEvent, toEventLine } from '../../src/decision-log/event.ts';
+import { createWriteEvent, type DecisionEvent } from '../../src/decision-log/event.ts';
 import { DEFAULT_INPUT, DEFAULT_RESULT } from '../../src/decision-log/loggable.ts';
 
 /** The decision log's config with all defaults but what the test names. */
@@ -19,17 +19,15 @@ export function logConfig(parts: Partial<DecisionLogConfig> = {}): DecisionLogCo
 export function eventOf(outcome: Outcome, parts: Partial<DecisionLogConfig> = {}): DecisionEvent {
   const line = lineOf(outcome, parts);
   if (line.indexOf('\n') !== line.length - 1) throw new Error('an event is not one line');
-  // `toEventLine` printed a DecisionEvent.
+  // `createWriteEvent` wrote a DecisionEvent.
   return JSON.parse(line) as DecisionEvent;
 }
 
 export function lineOf(outcome: Outcome, parts: Partial<DecisionLogConfig> = {}): string {
-  return toEventLine(
-    createToEvent({
-      config: logConfig(parts),
-      labels: { region: 'eu-1' },
-      instanceId: 'instance-1',
-      nextSpanId: () => '00000000000000aa',
-    })(outcome, 17),
-  );
+  return createWriteEvent({
+    config: logConfig(parts),
+    labels: { region: 'eu-1' },
+    instanceId: 'instance-1',
+    nextSpanId: () => '00000000000000aa',
+  })(outcome, 17).line;
 }

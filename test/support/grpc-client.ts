@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:http2';
 import * as grpc from '@grpc/grpc-js';
 import type { CertificateFiles } from './certificates.ts';
 
@@ -51,4 +52,51 @@ export function createCheckClient(target: string, { tls }: CheckClientOptions = 
 
 function same(bytes: Buffer): Buffer {
   return bytes;
+}
+
+/** A message in gRPC's framing. */
+export function frame(message: Uint8Array, compressed = 0): Buffer {
+  const head = Buffer.alloc(5);
+  head.writeUInt8(compressed, 0);
+  head.writeUInt32BE(message.length, 1);
+  return Buffer.concat([head, message]);
+}
+
+/**
+ * A check by bare HTTP/2, for what a gRPC client would not send; answers the messages that came back. A request left
+ * `open` never says that it is whole.
+ */
+export async function rawCheck(
+  port: number,
+  frames: readonly Uint8Array[],
+  headers: Readonly<Record<string, string>> = {},
+  end: 'closed' | 'open' = 'closed',
+): Promise<readonly Buffer[]> {
+  const session = connect(`http://127.0.0.1:${port}`);
+  try {
+    return await new Promise((resolve, reject) => {
+      session.on('error', reject);
+      const stream = session.request({ ...CHECK_HEADERS, ...headers });
+      const parts: Buffer[] = [];
+      stream.on('data', (part: Buffer) => parts.push(part));
+      stream.on('error', reject);
+      stream.on('end', () => resolve(messagesOf(Buffer.concat(parts))));
+      for (const one of frames) stream.write(one);
+      if (end === 'closed') stream.end();
+    });
+  } finally {
+    session.destroy();
+  }
+}
+
+const CHECK_HEADERS = { ':method': 'POST', ':path': CHECK_PATH, 'content-type': 'application/grpc', te: 'trailers' };
+
+function messagesOf(framed: Buffer): readonly Buffer[] {
+  const messages: Buffer[] = [];
+  for (let at = 0; at < framed.length; ) {
+    const length = framed.readUInt32BE(at + 1);
+    messages.push(framed.subarray(at + 5, at + 5 + length));
+    at += 5 + length;
+  }
+  return messages;
 }

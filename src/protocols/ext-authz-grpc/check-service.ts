@@ -9,10 +9,12 @@ import type { Logger } from '../../telemetry/logger.ts';
 import type { GrpcError } from './deny-instead-of-error.ts';
 import { denyInternal, toCheckResponse } from './from-decision.ts';
 import { rawMethod } from './raw-method.ts';
-import { DOOR, toAccessRequest } from './to-access-request.ts';
+import { type CheckContext, DOOR, toAccessRequest } from './to-access-request.ts';
 
 export const AUTHORIZATION_SERVICE = 'envoy.service.auth.v3.Authorization';
 export const CHECK_METHOD = rawMethod(`/${AUTHORIZATION_SERVICE}/Check`, { responseStream: false });
+
+type Call = ServerUnaryCall<Buffer, Buffer>;
 
 export interface CheckServicePorts {
   readonly authorize: Authorize;
@@ -23,7 +25,7 @@ export interface CheckServicePorts {
 /** `Authorization/Check`: every call is answered with a CheckResponse, never with an error. */
 export interface CheckService {
   /** The calls of one kind of caller. */
-  callsOf(caller: Caller): (call: ServerUnaryCall<Buffer, Buffer>, answer: sendUnaryData<Buffer>) => void;
+  callsOf(caller: Caller): (call: Call, answer: sendUnaryData<Buffer>) => void;
   /** The denial in place of a gRPC status. */
   readonly denyStatus: (error: GrpcError, asked: boolean) => Promise<Buffer>;
 }
@@ -34,9 +36,26 @@ export function createCheckService({ authorize, inFlight, logger }: CheckService
       const { decision, decisionId } = await ask();
       return toCheckResponse(decision, decisionId);
     } catch (error) {
-      logger.limited('check_failed', 'error', { err: error, door: DOOR }, 'a check failed outside the core');
-      return denyInternal(NO_DECISION_ID);
+      return failed(error);
     }
+  }
+
+  function failed(error: unknown): Buffer {
+    logger.limited('check_failed', 'error', { err: error, door: DOOR }, 'a check failed outside the core');
+    return denyInternal(NO_DECISION_ID);
+  }
+
+  /** `answerBytes` for a check, in one function: every promise more is one more turn of the queue for each of them. */
+  async function answerCheck(call: Call, believed: boolean, answer: sendUnaryData<Buffer>): Promise<void> {
+    let bytes: Buffer;
+    try {
+      const { decision, decisionId } = await authorize(toAccessRequest(call.request, contextOf(call, believed)));
+      bytes = toCheckResponse(decision, decisionId);
+    } catch (error) {
+      bytes = failed(error);
+    }
+    inFlight.leave();
+    answer(null, bytes);
   }
 
   const refuse = (code: CoreCode, cause: string): Promise<Buffer> =>
@@ -57,12 +76,7 @@ export function createCheckService({ authorize, inFlight, logger }: CheckService
           void refuse('overloaded', 'more checks under way than `max_in_flight`').then((bytes) => answer(null, bytes));
           return;
         }
-        void answerBytes(() => authorize(toAccessRequest(call.request, { believed, ...deadlineOf(call) }))).then(
-          (bytes) => {
-            inFlight.leave();
-            answer(null, bytes);
-          },
-        );
+        void answerCheck(call, believed, answer);
       };
     },
     denyStatus(error, asked) {
@@ -89,9 +103,10 @@ const NO_DECISION_ID = '';
 const DEADLINE_SHARE = 0.8;
 
 /** grpc-js keeps the deadline as a reading of the system clock, or Infinity. */
-function deadlineOf(call: ServerUnaryCall<Buffer, Buffer>): { deadlineMs?: number } {
+function contextOf(call: Call, believed: boolean): CheckContext {
   const remainingMs = Number(call.getDeadline()) - Date.now();
-  return Number.isFinite(remainingMs) ? { deadlineMs: Math.max(0, remainingMs * DEADLINE_SHARE) } : {};
+  if (!Number.isFinite(remainingMs)) return { believed };
+  return { believed, deadlineMs: Math.max(0, remainingMs * DEADLINE_SHARE) };
 }
 
 function unreadable(code: CoreCode, cause: string): UnreadableRequest {

@@ -16,8 +16,9 @@ export interface DenyInsteadOfErrorPorts {
 /**
  * Answers a denial wherever grpc-js would answer a status that is not OK: a message over its limit or in an unknown
  * compression, a bad `grpc-timeout`, a call without a message, a deadline. To Envoy a gRPC status that is not OK is an
- * error, and under `failure_mode_allow` an error passes. It replaces two methods of the call itself, because grpc-js
- * reports its own faults below every interceptor; a test holds each of these cases.
+ * error, and under `failure_mode_allow` an error passes. It replaces methods of the call itself, because grpc-js
+ * reports its own faults below every interceptor; a test holds each of these cases. A call that was denied here is not
+ * handed over any more: it would be decided, charged and recorded a second time.
  */
 export function denyInsteadOfError({ path, deny }: DenyInsteadOfErrorPorts): ServerInterceptor {
   return (method, call) => {
@@ -32,8 +33,11 @@ export function denyInsteadOfError({ path, deny }: DenyInsteadOfErrorPorts): Ser
     call.start = (listener) =>
       start({
         onReceiveMetadata: (metadata) => listener.onReceiveMetadata(metadata),
-        onReceiveMessage: (message) => listener.onReceiveMessage(message),
+        onReceiveMessage: (message) => {
+          if (answer === 'none') listener.onReceiveMessage(message);
+        },
         onReceiveHalfClose: () => {
+          if (answer !== 'none') return;
           asked = true;
           listener.onReceiveHalfClose();
         },

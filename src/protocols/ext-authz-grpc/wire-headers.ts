@@ -9,18 +9,32 @@ import { WireFault } from './wire-reader.ts';
  * and not split again here, because a comma may belong to a value. Pseudo headers are left out.
  */
 export function fromHeaders(headers: ReadonlyMap<string, string>): RequestHeaders {
+  const names: string[] = [];
   for (const name of headers.keys()) {
     if (!isLowerCase(name)) return fromPairs(headers);
+    if (!isPseudo(name)) names.push(name);
   }
-  return {
-    all(name) {
-      const value = isPseudo(name) ? undefined : headers.get(name);
-      return value === undefined ? NONE : [value];
-    },
-    *names() {
-      for (const name of headers.keys()) if (!isPseudo(name)) yield name;
-    },
-  };
+  return new LowerCaseHeaders(headers, names);
+}
+
+/** A class, so that the members are made once and not for every request. */
+class LowerCaseHeaders implements RequestHeaders {
+  readonly #headers: ReadonlyMap<string, string>;
+  readonly #names: readonly string[];
+
+  constructor(headers: ReadonlyMap<string, string>, names: readonly string[]) {
+    this.#headers = headers;
+    this.#names = names;
+  }
+
+  all(name: string): readonly string[] {
+    const value = isPseudo(name) ? undefined : this.#headers.get(name);
+    return value === undefined ? NONE : [value];
+  }
+
+  names(): readonly string[] {
+    return this.#names;
+  }
 }
 
 /**

@@ -63,7 +63,8 @@ export interface Placed {
 
 export interface MessageTable {
   readonly name: string;
-  readonly size: number;
+  /** The slots of a message of which nothing was sent, to be copied. */
+  readonly unsent: readonly (WireValue | undefined)[];
   /** By field number; the numbers are small in every message of the table. */
   readonly byNumber: readonly (Placed | undefined)[];
   readonly placed: readonly Placed[];
@@ -100,7 +101,7 @@ export function defineMessage<F extends Record<string, Field>>(
   for (let number = 0; number <= Math.max(0, ...placed.map((field) => field.number)); number++) {
     byNumber.push(placed.find((field) => field.number === number));
   }
-  const table = { name, size: placed.length, byNumber, placed };
+  const table = { name, unsent: placed.map(() => undefined), byNumber, placed };
   // Every key of `fields` was placed just above, with its own field.
   return { table, fields: Object.fromEntries(placed.map((field) => [field.name, field])) as PlacedFields<F> };
 }

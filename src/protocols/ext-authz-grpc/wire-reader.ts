@@ -33,7 +33,7 @@ class WireReader {
   /** Reads up to `end`; into `merged` when the message was sent before. */
   message(table: MessageTable, end: number, depth: number, merged: WireMessage | undefined): WireMessage {
     if (depth === 0) throw new WireFault(`\`${table.name}\` is nested too deep`);
-    const message = merged ?? { table, values: emptySlots(table.size) };
+    const message = merged ?? { table, values: table.unsent.slice() };
     const { values } = message;
     while (this.at < end) {
       const tag = this.tag(end, table);
@@ -262,12 +262,6 @@ class WireReader {
 /** Keeps the low 32 bits, as protobuf does with a longer number in an `int32` or `enum` field. */
 function toInt32(value: number | bigint): number {
   return typeof value === 'number' ? value | 0 : Number(BigInt.asIntN(32, value));
-}
-
-function emptySlots(size: number): (WireValue | undefined)[] {
-  const slots: (WireValue | undefined)[] = [];
-  for (let slot = 0; slot < size; slot++) slots.push(undefined);
-  return slots;
 }
 
 function childOf(field: Placed): MessageTable {

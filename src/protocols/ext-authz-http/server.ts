@@ -68,9 +68,16 @@ export function createExtAuthzHttpDoor(ports: ExtAuthzHttpPorts): ExtAuthzHttpDo
     createTls({ files: config.tls, startTimer, ...(onTlsReload === undefined ? {} : { report: onTlsReload }) });
   /** Connections that already got their last, raw answer. */
   const ended = new WeakSet<Duplex>();
+  /** Connections whose check is answered while the rest of its body is still to come, and means nothing any more. */
+  const answeredEarly = new WeakSet<Duplex>();
   let draining = false;
 
-  async function decide(request: IncomingMessage, response: ServerResponse, expects: Expectation): Promise<Outcome> {
+  /** `undefined`: the check turned out to be no HTTP after its head, and was denied and recorded as that. */
+  async function decide(
+    request: IncomingMessage,
+    response: ServerResponse,
+    expects: Expectation,
+  ): Promise<Outcome | undefined> {
     const arrivedMs = clock.now().monotonicMs;
     if (judgeCaller(request.socket) === 'refused') {
       throw new RequestFault('invalid_credential', 'the certificate of the caller is not among `allowed_callers`');
@@ -84,6 +91,7 @@ export function createExtAuthzHttpDoor(ports: ExtAuthzHttpPorts): ExtAuthzHttpDo
       if (expects === 'continue') response.writeContinue();
       const withinMs = Math.max(0, dueMs - clock.now().monotonicMs);
       const read = await readBody(request, { maxBytes: config.max_body_bytes, withinMs, startTimer });
+      if (ended.has(request.socket)) return undefined;
       if (typeof read === 'string') throw bodyFault(read);
       body = read;
     }
@@ -98,6 +106,10 @@ export function createExtAuthzHttpDoor(ports: ExtAuthzHttpPorts): ExtAuthzHttpDo
     if (inFlight.tryEnter()) {
       try {
         const outcome = await decide(request, response, expects).catch(denied);
+        if (outcome === undefined) {
+          response.destroy();
+          return;
+        }
         wire = toWireAnswer(outcome.decision, outcome.decisionId, upstreamHeaders);
       } catch (cause) {
         onFault(cause);
@@ -156,9 +168,13 @@ export function createExtAuthzHttpDoor(ports: ExtAuthzHttpPorts): ExtAuthzHttpDo
 
   /** Closing at once would reset the connection, and a reset may overtake the answer. */
   function cutLater(request: IncomingMessage): void {
+    answeredEarly.add(request.socket);
     request.resume();
     const cancel = startTimer(LINGER_MS, () => request.socket.destroy());
-    request.once('end', cancel);
+    request.once('end', () => {
+      answeredEarly.delete(request.socket);
+      cancel();
+    });
     request.once('close', cancel);
   }
 
@@ -187,7 +203,8 @@ export function createExtAuthzHttpDoor(ports: ExtAuthzHttpPorts): ExtAuthzHttpDo
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => answerRaw(socket, 'CONNECT has no path'));
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     const isUsed = !('bytesRead' in socket) || socket.bytesRead !== 0;
-    if (socket.writable && isUsed && isAnswerable(error)) answerRaw(socket, `not HTTP: ${error.code}`);
+    const isOpen = socket.writable && isUsed && !answeredEarly.has(socket);
+    if (isOpen && isAnswerable(error)) answerRaw(socket, `not HTTP: ${error.code}`);
     else socket.destroy();
   });
 

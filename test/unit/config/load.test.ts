@@ -22,7 +22,9 @@ describe('a config is refused, with every fault, its key and its line', () => {
   test.each(readdirSync(folder))('%s', (name) => {
     const file = join(folder, name);
     const text = readFileSync(file, 'utf8');
-    const wanted = text.split('\n').flatMap((line) => (line.startsWith('# fault:') ? [line.slice('# fault:'.length).trim()] : []));
+    const wanted = text
+      .split('\n')
+      .flatMap((line) => (line.startsWith('# fault:') ? [line.slice('# fault:'.length).trim()] : []));
     const faults = faultsOf(file, text);
     for (const part of wanted) expect(faults.join('\n')).toContain(part);
     expect(faults).toHaveLength(wanted.length);
@@ -50,9 +52,9 @@ describe('the shipped config', () => {
 });
 
 test('an environment variable is taken, and only its value', () => {
-  const text = readFileSync(join(root, 'sallyport.yaml'), 'utf8').replace(/^insecure:[^]*$/m, '');
+  const text = readFileSync(join(root, 'sallyport.yaml'), 'utf8').replace(/^insecure:[\s\S]*$/m, '');
   const config = parseConfig(join(root, 'x.yaml'), `${text}\nlabels: { region: "\${REGION}", raw: "$\${REGION}" }\n`, {
     REGION: 'eu-1: {a: b}',
   });
-  expect(config.labels).toEqual({ region: 'eu-1: {a: b}', raw: '${REGION}' });
+  expect(config.labels).toEqual({ region: 'eu-1: {a: b}', raw: ['$', '{REGION}'].join('') });
 });

@@ -278,6 +278,24 @@ describe('what a policy made', () => {
     },
   );
 
+  test.each([
+    ['invalid_verdict', 'the verdict has the unknown key `4c6f72656d`', 'the verdict has the unknown key `dynamic:10`'],
+    ['invalid_verdict', 'the verdict has the unknown key `reasons2`', 'the verdict has the unknown key `dynamic:8`'],
+    ['invalid_verdict', 'the verdict has the unknown key `x-tier`', undefined],
+    ['invalid_verdict', '`remove_headers` is not a list of texts', undefined],
+    ['invalid_charges', 'a charge has the unknown key `dGVuYW50`', 'a charge has the unknown key `dynamic:8`'],
+    ['invalid_charges', '`limits` is neither a set of charges nor an object with `plans`', undefined],
+    [
+      'unsupported_by_door',
+      'the door `ext_authz_grpc` does not list `x-4c6f72` among its `upstream_headers`',
+      'the door `ext_authz_grpc` does not list `dynamic:8` among its `upstream_headers`',
+    ],
+  ] as const)('a cause of %s names only what the policy has as a constant: %s', (code, cause, wanted) => {
+    const event = eventOf(denyOutcome(code, { cause, generation: withConstants('x-tier') }));
+    expect(event.error).toEqual({ code, message: wanted ?? cause });
+    expect(event.erased.includes('/error/message')).toBe(wanted !== undefined);
+  });
+
   test('without a generation nothing passes for a constant', () => {
     const { generation: _, ...denied } = denyOutcome('no_bundle', { reasons: ['canary'] });
     expect(eventOf(denied)).toMatchObject({ bundles: {}, reasons: ['dynamic:6'] });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { CoreCode } from '../../../src/decision/errors.ts';
 import type { Outcome } from '../../../src/decision/ports.ts';
-import { createToEvent, MAX_EVENT_BYTES, toEventLine } from '../../../src/decision-log/event.ts';
+import { createWriteEvent, MAX_EVENT_BYTES } from '../../../src/decision-log/event.ts';
 import { DEFAULT_INPUT, DEFAULT_RESULT } from '../../../src/decision-log/loggable.ts';
 import { accessRequest, inferRoute, inspected, tenantA } from '../../support/core.ts';
 import { logConfig } from '../../support/events.ts';
@@ -14,7 +14,7 @@ test('no canary of a hostile request and policy reaches an event, and every even
   const count = caseCount(100_000);
   const allPaths = [...DEFAULT_RESULT, 'metadata', 'upstream', 'obligations', 'whole', 'canary'];
   const makers = [DEFAULT_RESULT, allPaths].map((result) =>
-    createToEvent({
+    createWriteEvent({
       config: logConfig({ input: [...DEFAULT_INPUT, 'identity', 'request', 'inference'], result }),
       labels: { region: 'eu-1' },
       instanceId: 'instance-1',
@@ -25,7 +25,7 @@ test('no canary of a hostile request and policy reaches an event, and every even
   let broken = 0;
   for (let index = 0; index < count; index += 1) {
     const { outcome, canaries } = hostileOutcome(random);
-    const line = toEventLine(random.pick(makers)(outcome, index));
+    const line = random.pick(makers)(outcome, index).line;
     const lower = line.toLowerCase();
     if (canaries.some((canary) => lower.includes(canary))) leaked += 1;
     if (!isOneEvent(line, index)) broken += 1;

@@ -90,6 +90,15 @@ describe('the way of a request', () => {
     });
   });
 
+  test('an answer that is none is a Deny `internal`, never an anonymous request or a plan that was taken', async () => {
+    // What a port written elsewhere might answer against its type: a promise of another library.
+    const strange = { kind: undefined, state: { taken: false, limits: {} } } as never;
+    const { authorize } = core({ authenticate: () => strange });
+    expect((await authorize(accessRequest())).decision).toMatchObject({ kind: 'deny', code: 'internal' });
+    const metered = core({ quota: quota(() => strange) });
+    expect((await metered.authorize(accessRequest())).decision).toMatchObject({ kind: 'deny', code: 'internal' });
+  });
+
   test.each(['unknown_route', 'method_not_declared', 'payload_too_large', 'payload_size_unknown'] as const)(
     '%s: the anonymous get the same answer as on every path, others the one that fits',
     async (code) => {

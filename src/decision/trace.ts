@@ -1,0 +1,118 @@
+import type { AccessRequest, UnreadableRequest } from './access-request.ts';
+import type { QuotaState } from './charges.ts';
+import type { Decision } from './decision.ts';
+import { RequestFault } from './errors.ts';
+import type {
+  AuthorizePorts,
+  Generation,
+  Inspected,
+  InspectionRefused,
+  Instant,
+  NamedDecision,
+  Outcome,
+  Phase,
+} from './ports.ts';
+import type { Authentication, Peer, Principal } from './principal.ts';
+
+/** What is known of a request so far; filled in step by step, so that a fault is recorded with what came before it. */
+export class Trace {
+  readonly decisionId: string;
+  readonly at: Instant;
+  readonly request: AccessRequest | UnreadableRequest;
+  readonly generation: Generation | undefined;
+  readonly phaseMs: Partial<Record<Phase | 'total', number>> = {};
+  markMs: number;
+  named: NamedDecision | undefined;
+  authentication: Authentication | undefined;
+  inspected: Inspected | InspectionRefused | undefined;
+  quota: QuotaState | undefined;
+  takeId: string | undefined;
+  result: unknown;
+  cause: string | undefined;
+  overBudget = false;
+
+  constructor(ports: AuthorizePorts, request: AccessRequest | UnreadableRequest) {
+    this.at = ports.clock.now();
+    this.decisionId = ports.newDecisionId();
+    this.request = request;
+    // INVARIANT: read once; no step asks for the current generation again.
+    this.generation = ports.currentGeneration();
+    this.markMs = this.at.monotonicMs;
+  }
+}
+
+/** The generation that the request was begun with; throws when there was none. */
+export function pinned({ generation }: Trace): Generation {
+  if (generation === undefined) throw new RequestFault('no_bundle', 'no bundle is active yet');
+  return generation;
+}
+
+/** Whose request it is: nobody's, where `principal` is `undefined`. */
+export interface Identified {
+  readonly principal: Principal | undefined;
+  readonly peer: Peer | null;
+  readonly stripHeaders: readonly string[];
+}
+
+/** Throws unless a request may go on. INVARIANT: anonymous only by the word of the authenticator, never because its answer cannot be read. */
+export function identified({ authentication }: Trace): Identified {
+  if (authentication?.kind === 'verified') return authentication;
+  if (authentication?.kind !== 'anonymous') throw new RequestFault('internal', 'nobody was identified');
+  return { principal: undefined, peer: authentication.peer, stripHeaders: authentication.stripHeaders };
+}
+
+/** What inspection found; throws unless it let the request pass. */
+export function accepted({ inspected }: Trace): Inspected {
+  if (inspected?.kind !== 'inspected') throw new RequestFault('internal', 'nothing was inspected');
+  return inspected;
+}
+
+/** Notes how long a phase took since the one before. */
+export function mark(ports: AuthorizePorts, trace: Trace, phase: Phase): void {
+  const { monotonicMs } = ports.clock.now();
+  trace.phaseMs[phase] = monotonicMs - trace.markMs;
+  trace.markMs = monotonicMs;
+}
+
+/** All that was found out, with the decision that came of it. */
+export function toOutcome(ports: AuthorizePorts, trace: Trace, decision: Decision): Outcome {
+  trace.phaseMs.total = ports.clock.now().monotonicMs - trace.at.monotonicMs;
+  return new DecidedOutcome(trace, decision);
+}
+
+/** A class, so that its many members, each there or not, lie in the object itself. */
+class DecidedOutcome implements Outcome {
+  readonly decisionId: string;
+  readonly decision: Decision;
+  readonly at: Instant;
+  readonly request: AccessRequest | UnreadableRequest;
+  readonly overBudget: boolean;
+  readonly phaseMs: Outcome['phaseMs'];
+  declare readonly generation?: Generation;
+  declare readonly named?: NamedDecision;
+  declare readonly principal?: Principal;
+  declare readonly peer?: Peer;
+  declare readonly inspected?: Inspected | InspectionRefused;
+  declare readonly quota?: QuotaState;
+  declare readonly result?: unknown;
+  declare readonly cause?: string;
+
+  constructor(trace: Trace, decision: Decision) {
+    const { authentication } = trace;
+    this.decisionId = trace.decisionId;
+    this.decision = decision;
+    this.at = trace.at;
+    this.request = trace.request;
+    this.overBudget = trace.overBudget;
+    this.phaseMs = trace.phaseMs;
+    if (trace.generation !== undefined) this.generation = trace.generation;
+    if (trace.named !== undefined) this.named = trace.named;
+    if (trace.inspected !== undefined) this.inspected = trace.inspected;
+    if (trace.quota !== undefined) this.quota = trace.quota;
+    if (trace.result !== undefined) this.result = trace.result;
+    if (trace.cause !== undefined) this.cause = trace.cause;
+    if (authentication === undefined || authentication.kind === 'refused') return;
+    if (authentication.kind === 'verified') this.principal = authentication.principal;
+    if (authentication.peer !== null) this.peer = authentication.peer;
+  }
+}
