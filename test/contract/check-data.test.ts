@@ -74,7 +74,7 @@ describe('sallyport check-data', () => {
 
   it('names what passes uncharged', async () => {
     const { report } = await check({ ...CATALOG, routes: [{ ...INFER, max_bytes: 1000 }] });
-    expect(report.counts).toEqual({ uncharged: 7, unbounded: 7, never_passes: 0 });
+    expect(report.counts).toEqual({ uncharged: 7, unbounded: 0, never_passes: 0 });
     expect(report.findings).toContainEqual({
       tenant: 'blue',
       tier: 'gold',

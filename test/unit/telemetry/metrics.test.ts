@@ -110,7 +110,7 @@ describe('cardinality', () => {
     const random = createRandom(seedOf('metric cardinality'));
     const metrics = quiet();
     // Fewer would not fill every label.
-    const count = Math.max(20_000, caseCount(100_000));
+    const count = Math.max(25_000, caseCount(100_000));
     const flood = (): void => {
       for (let i = 0; i < count; i += 1) {
         const text = `value ${random.below(2 ** 31)} ${i}`;
