@@ -57,16 +57,8 @@ export class Allow {
 
 const MAKER: unique symbol = Symbol('parseVerdict');
 
-interface AllowParts {
-  readonly setHeaders: HeaderPairs;
-  readonly removeHeaders: readonly string[];
-  readonly responseHeaders: HeaderPairs;
-  readonly querySet: HeaderPairs;
-  readonly queryRemove: readonly string[];
-  readonly metadata: JsonObject;
-  readonly reasons: readonly string[];
-  readonly ownedHeaders: HeaderPairs;
-}
+/** All that an Allow holds: its public members but the tag. */
+type AllowParts = Omit<Allow, 'kind'>;
 
 export interface Deny {
   readonly kind: 'deny';
