@@ -4,7 +4,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { AccessRequest, UnreadableRequest } from '../../src/decision/access-request.ts';
 import { formatAddress } from '../../src/listener/address.ts';
 import { createExtAuthzGrpcDoor } from '../../src/protocols/ext-authz-grpc/server.ts';
-import { type CertificateFiles, type CertificateMaker, createCertificateMaker } from '../support/certificates.ts';
+import {
+  type CertificateFiles,
+  type CertificateMaker,
+  createCertificateMaker,
+  makeDoorCertificates,
+} from '../support/certificates.ts';
 import { core } from '../support/core.ts';
 import { decodeCheckResponse, encodeCheckRequest, type ReadCheckResponse } from '../support/ext-authz-proto.ts';
 import { CLAIMING_REQUEST } from '../support/random-check-request.ts';
@@ -20,10 +25,7 @@ let stranger: CertificateFiles;
 
 beforeAll(() => {
   maker = createCertificateMaker();
-  ca = maker.make('ca', { isCa: true });
-  server = maker.make('server', { ca, sans: ['DNS:localhost'] });
-  gateway = maker.make('gateway', { ca, sans: ['URI:spiffe://td/gateway'] });
-  stranger = maker.make('stranger', { ca, sans: ['URI:spiffe://td/stranger'] });
+  ({ ca, server, gateway, stranger } = makeDoorCertificates(maker));
 });
 afterAll(() => maker.remove());
 

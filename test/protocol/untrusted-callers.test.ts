@@ -14,7 +14,12 @@ import { exitCodeOf } from '../../src/main.ts';
 import { createExtAuthzGrpcDoor } from '../../src/protocols/ext-authz-grpc/server.ts';
 import { createExtAuthzHttpDoor } from '../../src/protocols/ext-authz-http/server.ts';
 import { runCaptured } from '../support/captured-io.ts';
-import { type CertificateFiles, type CertificateMaker, createCertificateMaker } from '../support/certificates.ts';
+import {
+  type CertificateFiles,
+  type CertificateMaker,
+  createCertificateMaker,
+  makeDoorCertificates,
+} from '../support/certificates.ts';
 import { anonymous, core, generation, NAMED, tenantA } from '../support/core.ts';
 import { decodeCheckResponse, encodeCheckRequest } from '../support/ext-authz-proto.ts';
 import { createCheckClient } from '../support/grpc-client.ts';
@@ -39,10 +44,7 @@ let stranger: CertificateFiles;
 
 beforeAll(() => {
   maker = createCertificateMaker();
-  ca = maker.make('ca', { isCa: true });
-  server = maker.make('server', { ca, sans: ['DNS:localhost'] });
-  gateway = maker.make('gateway', { ca, sans: ['URI:spiffe://td/gateway'] });
-  stranger = maker.make('stranger', { ca, sans: ['URI:spiffe://td/stranger'] });
+  ({ ca, server, gateway, stranger } = makeDoorCertificates(maker));
 });
 afterAll(() => maker.remove());
 

@@ -63,3 +63,19 @@ function opensslConfig(name: string, sans: readonly string[], isCa: boolean): st
     '',
   ].join('\n');
 }
+
+/** What a door with mTLS is tried with: its own certificate, a caller that is allowed, and one of the same CA that is not. */
+export function makeDoorCertificates(maker: CertificateMaker): {
+  readonly ca: CertificateFiles;
+  readonly server: CertificateFiles;
+  readonly gateway: CertificateFiles;
+  readonly stranger: CertificateFiles;
+} {
+  const ca = maker.make('ca', { isCa: true });
+  return {
+    ca,
+    server: maker.make('server', { ca, sans: ['DNS:localhost'] }),
+    gateway: maker.make('gateway', { ca, sans: ['URI:spiffe://td/gateway'] }),
+    stranger: maker.make('stranger', { ca, sans: ['URI:spiffe://td/stranger'] }),
+  };
+}
