@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import { build } from './cli/build.ts';
 import { checkConfig } from './cli/check-config.ts';
 import { checkData } from './cli/check-data.ts';
@@ -31,6 +32,9 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
 
 /** Runs the command that the arguments name and leaves its exit code behind. Never throws. */
 export async function run(): Promise<void> {
+  // What a start-up allocates lives long, from which V8 concludes that what a check allocates does too, and puts it where
+  // only a full collection frees it: scavenges took six times as long (ARCHITECTURE.md, "Choices").
+  setFlagsFromString('--no-allocation-site-pretenuring');
   // Nothing that is parsed from a request can then reach other objects through their prototype.
   Object.freeze(Object.prototype);
   const io: Io = {

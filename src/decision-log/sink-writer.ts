@@ -30,14 +30,13 @@ export function createSinkWriter({ sink, maxLines, onDropped, onFailed }: SinkWr
   let reopening: (() => Promise<void>)[] = [];
   let abandoned = false;
 
-  const takeChunk = (): string => {
+  const takeChunk = (): readonly string[] => {
     const lines = waitingLength <= CHUNK_LENGTH ? waiting.length : chunkLines(waiting);
     const chunk = lines === waiting.length ? waiting : waiting.slice(0, lines);
     waiting = lines === waiting.length ? [] : waiting.slice(lines);
     inFlight = chunk.length;
-    const text = chunk.join('');
-    waitingLength -= text.length;
-    return text;
+    for (const line of chunk) waitingLength -= line.length;
+    return chunk;
   };
   const writeAll = async (): Promise<void> => {
     while (waiting.length > 0 || reopening.length > 0) {
@@ -45,9 +44,9 @@ export function createSinkWriter({ sink, maxLines, onDropped, onFailed }: SinkWr
       reopening = [];
       for (const reopen of due) await reopen();
       if (waiting.length === 0) continue;
-      const text = takeChunk();
+      const lines = takeChunk();
       try {
-        await sink.write(text);
+        await sink.write(lines);
       } catch (error) {
         onFailed(error);
         if (!abandoned) onDropped(inFlight);

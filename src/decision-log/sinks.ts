@@ -8,8 +8,8 @@ export interface Sink {
   readonly name: string;
   /** Rejects when nothing can be written here, with what to do about it. */
   open(): Promise<void>;
-  /** Resolves when the lines have left the process; that wait is the back pressure. Rejects when they are lost. */
-  write(lines: string): Promise<void>;
+  /** Each line ends with its newline. Resolves when they have left the process; that wait is the back pressure. Rejects when they are lost. */
+  write(lines: readonly string[]): Promise<void>;
   /** Looks its target up again, after a log rotation. */
   reopen(): Promise<void>;
   close(): Promise<void>;

@@ -16,7 +16,7 @@ export interface Stdout {
  */
 export function createStdoutSink(stdout: Stdout): Sink {
   const writeLines = createLineWriter();
-  let write: (lines: string) => Promise<void> = () => Promise.reject(new Error('stdout is not open'));
+  let write: Sink['write'] = () => Promise.reject(new Error('stdout is not open'));
 
   return {
     name: 'stdout',
@@ -25,7 +25,7 @@ export function createStdoutSink(stdout: Stdout): Sink {
       if (kind.isFIFO() || kind.isSocket()) {
         // Without a listener a reader that goes away (EPIPE) ends the process.
         stdout.on('error', ignore);
-        write = (lines) => writeToStream(stdout, lines);
+        write = (lines) => writeToStream(stdout, lines.join(''));
       } else {
         write = (lines) => writeLines(stdout.fd, lines);
       }

@@ -9,7 +9,8 @@ import type { DoorListenConfig } from './config.ts';
  * `believed`: the gateway itself, so what it says of peers, metadata and context extensions holds. `unbelieved`:
  * may ask, but says nothing that is believed. `refused`: may not ask; every check is denied.
  */
-export type Caller = 'believed' | 'unbelieved' | 'refused';
+export type Caller = (typeof CALLERS)[number];
+export const CALLERS = ['believed', 'unbelieved', 'refused'] as const;
 
 export type CallerCheck = (socket: Socket) => Caller;
 

@@ -8,8 +8,35 @@ import { parseRegoText, RegoNumber, RegoObject, RegoSet, type RegoValue } from '
  */
 export type ReadResult = (text: string) => unknown;
 
-/** Makes the reader for one entrypoint: it remembers whether results hold what JSON cannot say. */
+/**
+ * Makes the reader for one entrypoint: it remembers whether results hold what JSON cannot say, and what it read, because
+ * few different results answer most requests. A value is therefore shared, and frozen through and through.
+ */
 export function createResultReader(): ReadResult {
+  const read = createParser();
+  const known = new Map<string, unknown>();
+  return (text) => {
+    if (text.length > MAX_KNOWN_LENGTH) return read(text);
+    const before = known.get(text);
+    if (before !== undefined) return before;
+    const value = freeze(read(text));
+    if (known.size >= MAX_KNOWN) known.clear();
+    known.set(text, value);
+    return value;
+  };
+}
+
+/** Bounds what an entrypoint remembers to some 500 kB. */
+const MAX_KNOWN = 256;
+const MAX_KNOWN_LENGTH = 1024;
+
+function freeze(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  for (const member of Object.values(value)) freeze(member);
+  return Object.freeze(value);
+}
+
+function createParser(): ReadResult {
   let beyondJson = false;
   return (text) => {
     if (text === 'set()') return undefined;

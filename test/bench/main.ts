@@ -16,8 +16,12 @@ interface Measurement {
 }
 
 type Round = LoadResult & { readonly cpuUs: number };
+type Rounds = ReadonlyMap<RowName, readonly Round[]>;
 
-/** What `ratios` holds: CPU per call of the first row over that of the second. */
+/**
+ * What `ratios` holds: CPU per call of the first row over that of the second, the median over the rounds, since what
+ * else the machine does weighs on both rows of a round alike.
+ */
 const RATIOS: Readonly<Record<string, readonly [RowName, RowName]>> = {
   check_warm_vs_grpc_js_echo: ['check_warm_token', 'grpc_js_echo'],
   check_warm_vs_http2_echo: ['check_warm_token', 'http2_echo'],
@@ -46,8 +50,9 @@ try {
   const names = ROW_NAMES.filter((name) => wanted.includes(name));
   const { rows, stop } = await prepareRows({ folder, rounds: roundCount, scale: Number(values.scale), names });
   try {
-    const measured = await measureRows(rows, generator);
-    const ratios = toRatios(measured);
+    const rounds = await measureRows(rows, generator);
+    const measured = rows.map((row) => summarise(row.name, rounds.get(row.name) ?? []));
+    const ratios = toRatios(rounds);
     console.table(Object.fromEntries(measured.map(({ name, ...figures }) => [name, figures])));
     console.table(Object.fromEntries(Object.entries(ratios).map(([name, ratio]) => [name, { ratio }])));
     if (values.json !== undefined)
@@ -64,7 +69,7 @@ try {
  * Every round visits every row, so that a machine that slows down slows all of them; medians over the rounds. Before
  * them each row is warmed up: V8 has optimised what a check runs after some 50,000 of them.
  */
-async function measureRows(rows: readonly Row[], load: LoadGenerator): Promise<readonly Measurement[]> {
+async function measureRows(rows: readonly Row[], load: LoadGenerator): Promise<Rounds> {
   const rounds = new Map<RowName, Round[]>(rows.map((row) => [row.name, []]));
   for (let pass = 0; pass < WARM_UP_PASSES; pass += 1) {
     // Tokens that were seen are cold no more, and only so many were made.
@@ -73,7 +78,7 @@ async function measureRows(rows: readonly Row[], load: LoadGenerator): Promise<r
   for (let round = 1; round <= roundCount; round += 1) {
     for (const row of rows) rounds.get(row.name)?.push(await measure(row, round, load));
   }
-  return rows.map((row) => summarise(row.name, rounds.get(row.name) ?? []));
+  return rounds;
 }
 
 async function measure(row: Row, round: number, load: LoadGenerator): Promise<Round> {
@@ -107,12 +112,13 @@ function summarise(name: RowName, rounds: readonly Round[]): Measurement {
   };
 }
 
-function toRatios(measured: readonly Measurement[]): Record<string, number> {
-  const cpu = new Map(measured.map((row) => [row.name, row.cpu_us]));
+function toRatios(rounds: Rounds): Record<string, number> {
   return Object.fromEntries(
     Object.entries(RATIOS).flatMap(([ratio, [over, under]]) => {
-      const [a, b] = [cpu.get(over), cpu.get(under)];
-      return a === undefined || b === undefined ? [] : [[ratio, rounded(a / b, 2)] as const];
+      const [above, below] = [rounds.get(over), rounds.get(under)];
+      if (above === undefined || below === undefined) return [];
+      const each = above.map((round, number) => round.cpuUs / (below[number]?.cpuUs ?? Number.NaN));
+      return [[ratio, rounded(median(each), 2)] as const];
     }),
   );
 }

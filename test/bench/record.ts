@@ -164,9 +164,9 @@ function countingSink(): CountingSink {
   return {
     name: 'counting',
     open: () => done,
-    write: (text) => {
-      bytes += Buffer.byteLength(text);
-      for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) lines += 1;
+    write: (written) => {
+      for (const line of written) bytes += Buffer.byteLength(line);
+      lines += written.length;
       return done;
     },
     reopen: () => done,

@@ -452,7 +452,7 @@ function createMemoryLog(events: Map<string, DecisionEvent>, faults: string[]) {
         name: 'memory',
         open: () => Promise.resolve(),
         write: (lines) => {
-          for (const line of lines.trimEnd().split('\n')) {
+          for (const line of lines) {
             // `toEventLine` printed a DecisionEvent.
             const event = JSON.parse(line) as DecisionEvent;
             events.set(event.decision_id, event);

@@ -192,7 +192,7 @@ describe('a check over gRPC', () => {
   });
 });
 
-describe('where grpc-js would answer an error, the door answers a denial', () => {
+describe('where a gRPC library would answer an error, the door answers a denial', () => {
   it('a message over the limit', async () => {
     const { client, requests } = await startDoor();
     const response = await check(client, Buffer.alloc(65_537, 0x0a));

@@ -1,20 +1,16 @@
-import { type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import type { UnreadableRequest } from '../../decision/access-request.ts';
 import { deny } from '../../decision/decision.ts';
 import type { CoreCode } from '../../decision/errors.ts';
-import type { Authorize, Outcome } from '../../decision/ports.ts';
+import type { Authorize } from '../../decision/ports.ts';
 import type { Caller } from '../../listener/caller.ts';
 import type { InFlight } from '../../listener/in-flight.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import type { GrpcError } from './deny-instead-of-error.ts';
 import { denyInternal, toCheckResponse } from './from-decision.ts';
-import { rawMethod } from './raw-method.ts';
+import type { CallFault, CallReceiver, GrpcCall } from './grpc-call.ts';
 import { type CheckContext, DOOR, toAccessRequest } from './to-access-request.ts';
 
 export const AUTHORIZATION_SERVICE = 'envoy.service.auth.v3.Authorization';
-export const CHECK_METHOD = rawMethod(`/${AUTHORIZATION_SERVICE}/Check`, { responseStream: false });
-
-type Call = ServerUnaryCall<Buffer, Buffer>;
+export const CHECK_PATH = `/${AUTHORIZATION_SERVICE}/Check`;
 
 export interface CheckServicePorts {
   readonly authorize: Authorize;
@@ -22,22 +18,34 @@ export interface CheckServicePorts {
   readonly logger: Pick<Logger, 'limited'>;
 }
 
-/** `Authorization/Check`: every call is answered with a CheckResponse, never with an error. */
-export interface CheckService {
-  /** The calls of one kind of caller. */
-  callsOf(caller: Caller): (call: Call, answer: sendUnaryData<Buffer>) => void;
-  /** The denial in place of a gRPC status. */
-  readonly denyStatus: (error: GrpcError, asked: boolean) => Promise<Buffer>;
-}
+/**
+ * `Authorization/Check`, for the calls of one kind of caller. INVARIANT: every call is answered with a CheckResponse
+ * and the status OK: to Envoy any other status is an error, and under `failure_mode_allow` an error passes.
+ */
+export function createCheckService({ authorize, inFlight, logger }: CheckServicePorts, caller: Caller): CallReceiver {
+  const believed = caller === 'believed';
 
-export function createCheckService({ authorize, inFlight, logger }: CheckServicePorts): CheckService {
-  async function answerBytes(ask: () => Promise<Outcome>): Promise<Buffer> {
+  async function check(call: GrpcCall, message: Buffer): Promise<void> {
+    let answer: Buffer;
     try {
-      const { decision, decisionId } = await ask();
-      return toCheckResponse(decision, decisionId);
+      const { decision, decisionId } = await authorize(toAccessRequest(message, contextOf(call, believed)));
+      answer = toCheckResponse(decision, decisionId);
     } catch (error) {
-      return failed(error);
+      answer = failed(error);
     }
+    inFlight.leave();
+    call.answer(answer);
+  }
+
+  async function refuse(call: GrpcCall, code: CoreCode, cause: string): Promise<void> {
+    let answer: Buffer;
+    try {
+      const { decision, decisionId } = await authorize(unreadable(code, cause));
+      answer = toCheckResponse(decision, decisionId);
+    } catch (error) {
+      answer = failed(error);
+    }
+    call.answer(answer);
   }
 
   function failed(error: unknown): Buffer {
@@ -45,68 +53,43 @@ export function createCheckService({ authorize, inFlight, logger }: CheckService
     return denyInternal(NO_DECISION_ID);
   }
 
-  /** `answerBytes` for a check, in one function: every promise more is one more turn of the queue for each of them. */
-  async function answerCheck(call: Call, believed: boolean, answer: sendUnaryData<Buffer>): Promise<void> {
-    let bytes: Buffer;
-    try {
-      const { decision, decisionId } = await authorize(toAccessRequest(call.request, contextOf(call, believed)));
-      bytes = toCheckResponse(decision, decisionId);
-    } catch (error) {
-      bytes = failed(error);
-    }
-    inFlight.leave();
-    answer(null, bytes);
-  }
-
-  const refuse = (code: CoreCode, cause: string): Promise<Buffer> =>
-    answerBytes(() => authorize(unreadable(code, cause)));
-
   return {
-    callsOf(caller) {
+    message(call, message) {
       if (caller === 'refused') {
-        return (_call, answer) => {
-          void refuse('invalid_credential', 'the certificate of the caller is not among `allowed_callers`').then(
-            (bytes) => answer(null, bytes),
-          );
-        };
+        void refuse(call, 'invalid_credential', 'the certificate of the caller is not among `allowed_callers`');
+      } else if (inFlight.tryEnter()) {
+        void check(call, message);
+      } else {
+        void refuse(call, 'overloaded', 'more checks under way than `max_in_flight`');
       }
-      const believed = caller === 'believed';
-      return (call, answer) => {
-        if (!inFlight.tryEnter()) {
-          void refuse('overloaded', 'more checks under way than `max_in_flight`').then((bytes) => answer(null, bytes));
-          return;
-        }
-        void answerCheck(call, believed, answer);
-      };
     },
-    denyStatus(error, asked) {
-      if (error.code === status.DEADLINE_EXCEEDED && !asked) {
-        return refuse('deadline', 'the call was not whole before its deadline');
-      }
-      if (error.code === status.DEADLINE_EXCEEDED) {
+    fault(call, { kind, cause, asked }) {
+      if (asked) {
         // The core was asked already, and records its own outcome: this is only the answer that is still in time.
         logger.limited('deadline', 'warn', { door: DOOR }, 'a check was not decided before its deadline');
-        return Promise.resolve(toCheckResponse(deny('deadline'), NO_DECISION_ID));
+        call.answer(toCheckResponse(deny('deadline'), NO_DECISION_ID));
+      } else {
+        void refuse(call, CODES[kind], cause);
       }
-      if (error.code === status.RESOURCE_EXHAUSTED) {
-        return refuse('payload_too_large', 'the message is longer than `max_message_bytes`');
-      }
-      return refuse('malformed_request', `the call cannot be read: ${(error.details ?? 'no details').slice(0, 200)}`);
     },
   };
 }
 
+const CODES: Readonly<Record<CallFault['kind'], CoreCode>> = {
+  malformed: 'malformed_request',
+  too_long: 'payload_too_large',
+  late: 'deadline',
+};
+
 /** For an answer that no decision event speaks of. */
 const NO_DECISION_ID = '';
 
-/** The share of the caller's time after which it is answered. */
+/** The share of the caller's time after which the core answers. */
 const DEADLINE_SHARE = 0.8;
 
-/** grpc-js keeps the deadline as a reading of the system clock, or Infinity. */
-function contextOf(call: Call, believed: boolean): CheckContext {
-  const remainingMs = Number(call.getDeadline()) - Date.now();
-  if (!Number.isFinite(remainingMs)) return { believed };
-  return { believed, deadlineMs: Math.max(0, remainingMs * DEADLINE_SHARE) };
+function contextOf(call: GrpcCall, believed: boolean): CheckContext {
+  const remainingMs = call.remainingMs();
+  return remainingMs === undefined ? { believed } : { believed, deadlineMs: remainingMs * DEADLINE_SHARE };
 }
 
 function unreadable(code: CoreCode, cause: string): UnreadableRequest {

@@ -78,8 +78,21 @@ function isPseudo(name: string): boolean {
 
 const COLON = 0x3a;
 
+/** Names that were looked at before: most requests have the same ones. */
+const LOWER_CASE = new Set<string>();
+const MAX_LOWER_CASE = 512;
+const LONGEST_KEPT = 64;
+
 /** Whether a name is ASCII without capitals, as Envoy sends every one; anything else goes the slower way. */
 function isLowerCase(name: string): boolean {
+  if (LOWER_CASE.has(name)) return true;
+  if (!hasNoCapitals(name)) return false;
+  // A copy: the name is a slice of its message, which it would keep.
+  if (LOWER_CASE.size < MAX_LOWER_CASE && name.length <= LONGEST_KEPT) LOWER_CASE.add(Buffer.from(name).toString());
+  return true;
+}
+
+function hasNoCapitals(name: string): boolean {
   for (let index = 0; index < name.length; index++) {
     const code = name.charCodeAt(index);
     if ((code >= 0x41 && code <= 0x5a) || code >= 0x80) return false;

@@ -19,6 +19,9 @@ export function readMessage(source: Uint8Array, table: MessageTable): WireMessag
 }
 
 const MAX_DEPTH = 100;
+/** The tags of a map entry's two fields. */
+const ENTRY_KEY = 8 + WIRE.bytes;
+const ENTRY_VALUE = 16 + WIRE.bytes;
 
 class WireReader {
   readonly buffer: Buffer;
@@ -87,12 +90,40 @@ class WireReader {
         before.push(one);
         return before;
       }
-      case KIND.textMap:
+      case KIND.textMap: {
+        const until = this.length(end, table, field);
+        return this.plainEntry(table, field, before, until) ?? this.entry(table, field, before, until, depth - 1);
+      }
       case KIND.messageMap: {
         const until = this.length(end, table, field);
         return this.entry(table, field, before, until, depth - 1);
       }
     }
+  }
+
+  /** An entry as every encoder writes it, the key and then the value; leaves any other for {@link entry}. */
+  private plainEntry(
+    table: MessageTable,
+    field: Placed,
+    before: WireValue | undefined,
+    end: number,
+  ): WireValue | undefined {
+    const start = this.at;
+    if (this.buffer[start] === ENTRY_KEY) {
+      this.at += 1;
+      const key = this.text(this.length(end, table, field), table, field);
+      if (this.at < end && this.buffer[this.at] === ENTRY_VALUE) {
+        this.at += 1;
+        const value = this.text(this.length(end, table, field), table, field);
+        if (this.at === end) {
+          // A map field's slot holds nothing but its own kind of map; see `fieldOf`.
+          const map = (before ?? new Map()) as Map<string, string>;
+          return map.set(key, value);
+        }
+      }
+    }
+    this.at = start;
+    return undefined;
   }
 
   /** A map entry is a message of key 1 and value 2, either of which may be missing. */

@@ -31,8 +31,9 @@ export class WireTexts {
       this.#searchedFrom = from;
       this.#ascii = from;
     }
+    const buffer = this.#buffer;
     let at = this.#ascii;
-    while (at < until && (this.#buffer[at] ?? 0x80) < 0x80) at += 1;
+    while (at < until && (buffer[at] ?? 0x80) < 0x80) at += 1;
     this.#ascii = at;
     return at >= until;
   }

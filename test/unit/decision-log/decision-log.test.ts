@@ -53,14 +53,14 @@ interface MemorySink extends Sink {
   readonly lines: () => { readonly sequence: number; readonly [name: string]: unknown }[];
 }
 
-function memorySink(write: (lines: string) => Promise<void> = () => Promise.resolve()): MemorySink {
+function memorySink(write: Sink['write'] = () => Promise.resolve()): MemorySink {
   let text = '';
   return {
     name: 'memory',
     open: () => Promise.resolve(),
     write: async (lines) => {
       await write(lines);
-      text += lines;
+      text += lines.join('');
     },
     reopen: () => Promise.resolve(),
     close: () => Promise.resolve(),

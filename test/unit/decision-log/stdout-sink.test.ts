@@ -17,7 +17,7 @@ const WRITER = `
   const line = JSON.stringify({ text: 'x'.repeat(1000) }) + '\\n';
   const writing = (async () => {
     for (let i = 0; i < 300; i += 1) {
-      try { await sink.write(line); taken += 1; } catch (error) { results.push(error.code); break; }
+      try { await sink.write([line]); taken += 1; } catch (error) { results.push(error.code); break; }
     }
   })();
   const late = new Promise((resolve) => setTimeout(resolve, 400));
