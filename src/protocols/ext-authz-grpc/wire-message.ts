@@ -122,6 +122,22 @@ export function clearField(message: WireMessage | undefined, field: Placed): voi
   if (message !== undefined) message.values[field.slot] = undefined;
 }
 
+/** The table of a message field's own type. */
+export function childOf(field: Placed): MessageTable {
+  if (field.child === undefined) throw new TypeError(`the field \`${field.name}\` has no table of its own`);
+  return field.child();
+}
+
+/** Whether a slot holds a single message. */
+export function isMessage(value: WireValue | undefined): value is WireMessage {
+  return typeof value === 'object' && 'values' in value && 'table' in value;
+}
+
+/** Whether a slot holds repeated messages. */
+export function isList(value: WireValue | undefined): value is WireMessage[] {
+  return Array.isArray(value);
+}
+
 export const text = (number: number): Field<string> => ({ number, kind: KIND.text, wireType: WIRE.bytes });
 export const utf8 = (number: number): Field<Uint8Array> => ({ number, kind: KIND.utf8, wireType: WIRE.bytes });
 export const bytes = (number: number): Field<Uint8Array> => ({ number, kind: KIND.bytes, wireType: WIRE.bytes });

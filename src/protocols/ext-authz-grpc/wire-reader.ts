@@ -1,5 +1,15 @@
 import { isUtf8 } from 'node:buffer';
-import { KIND, type MessageTable, type Placed, WIRE, type WireMessage, type WireValue } from './wire-message.ts';
+import {
+  childOf,
+  isList,
+  isMessage,
+  KIND,
+  type MessageTable,
+  type Placed,
+  WIRE,
+  type WireMessage,
+  type WireValue,
+} from './wire-message.ts';
 import { WireTexts } from './wire-text.ts';
 
 /** Bytes that are no message of the wanted type. The text names the message and the field, never the content. */
@@ -293,19 +303,6 @@ class WireReader {
 /** Keeps the low 32 bits, as protobuf does with a longer number in an `int32` or `enum` field. */
 function toInt32(value: number | bigint): number {
   return typeof value === 'number' ? value | 0 : Number(BigInt.asIntN(32, value));
-}
-
-function childOf(field: Placed): MessageTable {
-  if (field.child === undefined) throw new TypeError(`the field \`${field.name}\` has no table of its own`);
-  return field.child();
-}
-
-function isMessage(value: WireValue | undefined): value is WireMessage {
-  return typeof value === 'object' && 'values' in value && 'table' in value;
-}
-
-function isList(value: WireValue | undefined): value is WireMessage[] {
-  return Array.isArray(value);
 }
 
 function fault(table: MessageTable, field: Placed, what: string): WireFault {
