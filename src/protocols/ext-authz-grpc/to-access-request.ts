@@ -19,9 +19,10 @@ import {
   Request,
   SocketAddress,
 } from './check-request.ts';
+import { WireFault } from './wire-fault.ts';
 import { fromHeaderMap, fromHeaders } from './wire-headers.ts';
 import { clearField, fieldOf, textOf, type WireMessage } from './wire-message.ts';
-import { readMessage, WireFault } from './wire-reader.ts';
+import { readMessage } from './wire-reader.ts';
 
 export const DOOR = 'ext_authz_grpc';
 

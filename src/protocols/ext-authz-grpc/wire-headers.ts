@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import type { RequestHeaders } from '../../decision/access-request.ts';
 import { HeaderMap, HeaderValue } from './check-request.ts';
+import { WireFault } from './wire-fault.ts';
 import { fieldOf, textOf, type WireMessage } from './wire-message.ts';
-import { WireFault } from './wire-reader.ts';
 
 /**
  * The headers as Envoy's `headers` map carries them: one entry a name, duplicates joined with a bare comma by Envoy

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { fault, WireFault } from './wire-fault.ts';
 import {
   childOf,
   isList,
@@ -11,11 +12,6 @@ import {
   type WireValue,
 } from './wire-message.ts';
 import { WireTexts } from './wire-text.ts';
-
-/** Bytes that are no message of the wanted type. The text names the message and the field, never the content. */
-export class WireFault extends Error {
-  override readonly name = 'WireFault';
-}
 
 /**
  * Reads one protobuf message, strictly: truncation, a wrong wire type, a `string` that is no UTF-8, field number 0
@@ -303,8 +299,4 @@ class WireReader {
 /** Keeps the low 32 bits, as protobuf does with a longer number in an `int32` or `enum` field. */
 function toInt32(value: number | bigint): number {
   return typeof value === 'number' ? value | 0 : Number(BigInt.asIntN(32, value));
-}
-
-function fault(table: MessageTable, field: Placed, what: string): WireFault {
-  return new WireFault(`\`${table.name}.${field.name}\` ${what}`);
 }

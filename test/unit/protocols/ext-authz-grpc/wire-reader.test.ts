@@ -7,8 +7,9 @@ import {
   SocketAddress,
   Struct,
 } from '../../../../src/protocols/ext-authz-grpc/check-request.ts';
+import { WireFault } from '../../../../src/protocols/ext-authz-grpc/wire-fault.ts';
 import { fieldOf, textOf } from '../../../../src/protocols/ext-authz-grpc/wire-message.ts';
-import { readMessage, WireFault } from '../../../../src/protocols/ext-authz-grpc/wire-reader.ts';
+import { readMessage } from '../../../../src/protocols/ext-authz-grpc/wire-reader.ts';
 
 const { id, method, path, size, headers, body } = HttpRequest.fields;
 const http = (hex: string) => readMessage(Buffer.from(hex.replaceAll(' ', ''), 'hex'), HttpRequest.table);
