@@ -90,8 +90,7 @@ class WireReader {
         return this.message(childOf(field), until, depth - 1, isMessage(before) ? before : undefined);
       }
       case KIND.messages: {
-        const until = this.length(end, table, field);
-        const one = this.message(childOf(field), until, depth - 1, undefined);
+        const one = this.message(childOf(field), this.length(end, table, field), depth - 1, undefined);
         if (!isList(before)) return [one];
         before.push(one);
         return before;
@@ -100,10 +99,8 @@ class WireReader {
         const until = this.length(end, table, field);
         return this.plainEntry(table, field, before, until) ?? this.entry(table, field, before, until, depth - 1);
       }
-      case KIND.messageMap: {
-        const until = this.length(end, table, field);
-        return this.entry(table, field, before, until, depth - 1);
-      }
+      case KIND.messageMap:
+        return this.entry(table, field, before, this.length(end, table, field), depth - 1);
     }
   }
 
