@@ -12,6 +12,7 @@ import type { Authenticate, Authorize, NamedDecision } from './decision/ports.ts
 import { createDecisionLog, withDecisionLog } from './decision-log/decision-log.ts';
 import { type Authenticator, createAuthenticator } from './identity/authenticator.ts';
 import { createDemoIssuer, type DemoIssuer } from './identity/demo-issuer.ts';
+import { createClientIp } from './inspection/client-address.ts';
 import { createInspector } from './inspection/inspector.ts';
 import { formatAddress, type ListenAddress } from './listener/address.ts';
 import { createOperations } from './operations/server.ts';
@@ -21,6 +22,7 @@ import { createWasmEngine } from './policy/wasm-engine.ts';
 import { createExtAuthzGrpcDoor } from './protocols/ext-authz-grpc/server.ts';
 import { createExtAuthzHttpDoor } from './protocols/ext-authz-http/server.ts';
 import { createNoStore } from './quota/no-store.ts';
+import { createRefusalTable } from './quota/refusal-table.ts';
 import { createHealth, type Health } from './telemetry/health.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 import { createMetrics, type Metrics, withMetrics } from './telemetry/metrics.ts';
@@ -185,6 +187,8 @@ function createDecider(
       clock: systemClock,
       startTimer: startSystemTimer,
       newDecisionId: randomUUID,
+      refusals: createRefusalTable(config.quota.refusals),
+      clientIp: createClientIp(config.network),
       authenticate:
         overrides.authenticate ??
         ((request, at) =>

@@ -29,6 +29,11 @@ export interface AccessRequest {
   readonly sourcePrincipal?: string;
   /** URL-encoded PEM of the peer's certificate; only from a caller that may be believed. */
   readonly sourceCertificate?: string;
+  /**
+   * The certificate that the door's own TLS listener verified of whoever connected to it, as PEM: the gateway's, or the
+   * client's where no gateway stands in front.
+   */
+  readonly callerCertificate?: string;
   /** Per-route settings of the gateway; only from a caller that may be believed, else empty. */
   readonly contextExtensions: ReadonlyMap<string, string>;
   /** The request id that the gateway assigned, if any. */

@@ -37,7 +37,9 @@ export function createAuthorize(ports: AuthorizePorts): Authorize {
       trace.authentication = authentication;
       mark(ports, trace, 'identify');
       let decision: Decision | undefined =
-        refusedIdentity(trace, authentication) ?? inspect(ports, request, trace, generation, named);
+        repeatedRefusal(ports, request, trace, authentication) ??
+        refusedIdentity(trace, authentication) ??
+        inspect(ports, request, trace, generation, named);
 
       if (decision === undefined) {
         const sources = toSources(ports, request, trace, named);
@@ -56,6 +58,7 @@ export function createAuthorize(ports: AuthorizePorts): Authorize {
         decision = conclude(ports, request, trace, named, refusal);
       }
       deadline.check();
+      if (decision.kind === 'deny') countRefusal(ports, trace, decision);
       return toOutcome(ports, trace, decision);
     } catch (error) {
       const code = error instanceof RequestFault ? error.code : 'internal';
@@ -66,6 +69,34 @@ export function createAuthorize(ports: AuthorizePorts): Authorize {
       deadline.stop();
     }
   };
+}
+
+/** Whoever is refused again and again is not looked at any further; a credential that verifies is never in question. */
+function repeatedRefusal(
+  ports: AuthorizePorts,
+  request: AccessRequest,
+  trace: Trace,
+  authentication: Authentication,
+): Deny | undefined {
+  // A preflight has no credential to show, and browsers behind one address share what is counted there.
+  if (authentication.kind === 'verified' || request.method === 'OPTIONS') return undefined;
+  const clientIp = ports.clientIp(request);
+  const { peer } = authentication;
+  const keyId = authentication.kind === 'refused' ? authentication.keyId : undefined;
+  trace.offender = {
+    ...(clientIp === undefined ? {} : { clientIp }),
+    ...(keyId === undefined ? {} : { keyId }),
+    ...(peer === undefined || peer === null ? {} : { peer }),
+  };
+  if (!ports.refusals.isRepeated(trace.offender, trace.at)) return undefined;
+  trace.cause = 'too many refusals of this caller';
+  return deny('too_many_refusals');
+}
+
+/** What a client can do nothing about is not counted against him. */
+function countRefusal({ refusals }: AuthorizePorts, { offender, at }: Trace, { code, status }: Deny): void {
+  if (offender === undefined || status >= 500 || code === 'too_many_refusals') return;
+  refusals.count(offender, at);
 }
 
 function refusedIdentity(trace: Trace, authentication: Authentication): Deny | undefined {

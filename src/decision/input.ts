@@ -148,6 +148,7 @@ export function identityInput(principal: Principal | undefined): JsonObject {
     scopes: principal.scopes,
     claims: principal.claims,
     key_id: principal.keyId,
+    models: principal.models,
     credentials: principal.credentials.map(({ kind, issuer, keyId }) => ({ kind, issuer, key_id: keyId })),
   };
 }
@@ -160,6 +161,7 @@ function peerInput(peer: Peer | null): JsonValue {
     spiffe_id: peer.spiffeId,
     trust_domain: peer.trustDomain,
     dns_sans: peer.dnsSans,
+    subject: peer.subject,
     fingerprint_sha256: peer.fingerprintSha256,
   };
 }

@@ -137,11 +137,33 @@ export interface Quota {
   release(takeId: string): Promise<void>;
 }
 
+/** Who a refusal is counted against: every part that is known counts by itself. */
+export interface Offender {
+  /** In canonical form. */
+  readonly clientIp?: string;
+  /** Of a key that exists. */
+  readonly keyId?: string;
+  readonly peer?: Peer;
+}
+
+/**
+ * Who keeps being refused. Never asked about a request whose credential verified, so that nobody can be locked out by
+ * what others send from his address.
+ */
+export interface Refusals {
+  /** Whether this request is answered 429 without another look. */
+  isRepeated(offender: Offender, at: Instant): boolean;
+  count(offender: Offender, at: Instant): void;
+}
+
 export interface AuthorizePorts {
   readonly clock: Clock;
   readonly startTimer: StartTimer;
   readonly newDecisionId: () => string;
   readonly authenticate: Authenticate;
+  readonly refusals: Refusals;
+  /** The client's canonical address by local config; `undefined` when there is none that can be believed. */
+  readonly clientIp: (request: AccessRequest) => string | undefined;
   /** The generation in force, `undefined` before the first activation. */
   readonly currentGeneration: () => Generation | undefined;
   readonly quota: Quota;

@@ -12,6 +12,8 @@ export interface Principal {
   readonly scopes: readonly string[];
   readonly claims: { readonly [name: string]: JsonValue };
   readonly keyId?: string;
+  /** The models that the credential itself is good for; absent when it names none, which limits nothing. */
+  readonly models?: readonly string[];
   readonly credentials: readonly Credential[];
   /** From the demo issuer: counted and logged as such. */
   readonly demo: boolean;
@@ -27,11 +29,17 @@ export interface Credential {
   readonly presented?: string;
 }
 
-/** The mTLS identity of the last hop, where one may be believed. */
+/**
+ * The mTLS identity of the last hop, where one may be believed. A SPIFFE ID of a configured trust domain, DNS names and
+ * a subject are kept apart: none of them is ever read as another.
+ */
 export interface Peer {
   readonly spiffeId?: string;
   readonly trustDomain?: string;
   readonly dnsSans: readonly string[];
+  /** RFC 4514 text of the certificate's subject, where that is all there is. */
+  readonly subject?: string;
+  /** SHA-256 of the certificate's DER, lower-case hex. */
   readonly fingerprintSha256?: string;
 }
 
@@ -55,4 +63,8 @@ export type Authentication =
       readonly cause: string;
       /** RFC 6750 §3 challenge parameters for `WWW-Authenticate`. */
       readonly challenge?: string;
+      /** The id of an existing key that was presented with a wrong secret, or in a state that refuses it. */
+      readonly keyId?: string;
+      /** The verified peer, when it was the credential beside it that did not hold. */
+      readonly peer?: Peer;
     };

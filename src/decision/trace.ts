@@ -9,6 +9,7 @@ import type {
   InspectionRefused,
   Instant,
   NamedDecision,
+  Offender,
   Outcome,
   Phase,
 } from './ports.ts';
@@ -24,6 +25,8 @@ export class Trace {
   markMs: number;
   named: NamedDecision | undefined;
   authentication: Authentication | undefined;
+  /** Whom a refusal is counted against; `undefined` for a credential that verified. */
+  offender: Offender | undefined;
   inspected: Inspected | InspectionRefused | undefined;
   quota: QuotaState | undefined;
   takeId: string | undefined;
@@ -111,7 +114,11 @@ class DecidedOutcome implements Outcome {
     if (trace.quota !== undefined) this.quota = trace.quota;
     if (trace.result !== undefined) this.result = trace.result;
     if (trace.cause !== undefined) this.cause = trace.cause;
-    if (authentication === undefined || authentication.kind === 'refused') return;
+    if (authentication === undefined) return;
+    if (authentication.kind === 'refused') {
+      if (authentication.peer !== undefined) this.peer = authentication.peer;
+      return;
+    }
     if (authentication.kind === 'verified') this.principal = authentication.principal;
     if (authentication.peer !== null) this.peer = authentication.peer;
   }

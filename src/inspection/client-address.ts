@@ -1,6 +1,7 @@
 import type { AccessRequest } from '../decision/access-request.ts';
+import type { NetworkConfig } from './config.ts';
 import { canonicalIp } from './ip-address.ts';
-import { malformed, type Refusal } from './refusal.ts';
+import { isRefusal, malformed, type Refusal } from './refusal.ts';
 
 /**
  * The client's address in canonical text: the gateway's direct peer, or the entry of `x-forwarded-for` that the n-th
@@ -10,6 +11,16 @@ export function clientAddress(request: AccessRequest, trustedHops: number): stri
   if (trustedHops > 0) return forwardedAddress(request.headers.all('x-forwarded-for'), trustedHops);
   if (request.sourceAddress === undefined) return undefined;
   return canonicalIp(request.sourceAddress) ?? malformed('the source address is no IP address');
+}
+
+/** The same for whoever counts by address: what is no address is nobody's. */
+export function createClientIp({
+  trusted_hops: trustedHops,
+}: NetworkConfig): (request: AccessRequest) => string | undefined {
+  return (request) => {
+    const address = clientAddress(request, trustedHops);
+    return isRefusal(address) ? undefined : address;
+  };
 }
 
 /** Falling back to another entry would let the caller choose the address, so a chain that is too short is refused. */

@@ -107,6 +107,8 @@ export function core(parts: Partial<AuthorizePorts> = {}): {
     startTimer: () => () => undefined,
     newDecisionId: () => 'decision-1',
     authenticate: () => verified(),
+    refusals: { isRepeated: () => false, count: () => undefined },
+    clientIp: (request) => request.sourceAddress,
     currentGeneration: () => generation({ 'authz/decision': { allow: true }, 'authz/limits': [] }),
     quota: {
       take: () => ({ kind: 'taken', takeId: undefined, state: { plan: 0, taken: true, limits: {} } }),

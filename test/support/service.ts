@@ -111,6 +111,8 @@ export async function toServiceConfig(options: ServiceConfigOptions = {}): Promi
     },
     operations: { listen: `127.0.0.1:${ports.operations}`, drain_delay_ms: drainDelayMs },
     bundles: { authz: { file: bundleFile, trust: { sha256 } } },
+    // Tests and benchmarks are refused thousands of times from one address, and want to know for what.
+    quota: { refusals: { limit: 1_000_000_000 } },
     ...(issuer === undefined || jwksFile === undefined
       ? {}
       : {
