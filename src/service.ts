@@ -1,35 +1,17 @@
-import { hash, randomBytes, randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type Activator, createActivator } from './bundle/activator.ts';
-import type { Bundle } from './bundle/bundle.ts';
-import { mergeData } from './bundle/merged-data.ts';
-import { toWatchedBundles } from './bundle/watch.ts';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { Config } from './config/config.ts';
-import { createAuthorize } from './decision/authorize.ts';
-import { createGenerations, type Generations } from './decision/generations.ts';
-import type { Authenticate, Authorize, NamedDecision } from './decision/ports.ts';
+import { createDecider } from './decider.ts';
+import type { Authenticate, Authorize } from './decision/ports.ts';
 import { createDecisionLog, withDecisionLog } from './decision-log/decision-log.ts';
-import { type Authenticator, createAuthenticator } from './identity/authenticator.ts';
-import { createDemoIssuer, type DemoIssuer } from './identity/demo-issuer.ts';
-import { createClientIp } from './inspection/client-address.ts';
-import { createInspector } from './inspection/inspector.ts';
 import { formatAddress, type ListenAddress } from './listener/address.ts';
 import { createOperations } from './operations/server.ts';
-import { joinPolicies } from './policy/join-policies.ts';
-import type { LoadedPolicy } from './policy/policy-engine.ts';
-import { createWasmEngine } from './policy/wasm-engine.ts';
 import { createExtAuthzGrpcDoor } from './protocols/ext-authz-grpc/server.ts';
 import { createExtAuthzHttpDoor } from './protocols/ext-authz-http/server.ts';
-import { createNoStore } from './quota/no-store.ts';
-import { createRefusalTable } from './quota/refusal-table.ts';
-import { createHealth, type Health } from './telemetry/health.ts';
+import { createHealth } from './telemetry/health.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
-import { createMetrics, type Metrics, withMetrics } from './telemetry/metrics.ts';
+import { createMetrics, withMetrics } from './telemetry/metrics.ts';
 import { startSystemTimer, systemClock } from './telemetry/system-clock.ts';
 
-/** The longest a request may wait for anything, whatever its caller allows. */
-const MAX_WAIT_MS = 5_000;
 /** How long checks under way may still finish at stop. */
 const GRACE_MS = 5_000;
 
@@ -44,7 +26,7 @@ export interface Service {
   readonly uncaught: (kind: string, error: unknown) => void;
 }
 
-/** The service that a config describes: the only place where concrete adapters meet. */
+/** The service that a config describes: here and in `decider.ts`, and nowhere else, concrete adapters meet. */
 export function createService(config: Config): Service {
   const metrics = createMetrics();
   const health = createHealth();
@@ -132,141 +114,6 @@ export async function openDecider(
   );
   await decider.start();
   return { authorize: decider.authorize, close: decider.stop };
-}
-
-interface Telemetry {
-  readonly metrics: Metrics;
-  readonly health: Health;
-  readonly logger: Logger;
-}
-
-interface Decider {
-  readonly authorize: Authorize;
-  readonly activator: Activator;
-  readonly demoIssuer: () => DemoIssuer | undefined;
-  readonly start: () => Promise<void>;
-  readonly stop: () => Promise<void>;
-}
-
-/** Identity, bundles, policy and the core between them. */
-function createDecider(
-  config: Config,
-  { metrics, health, logger }: Telemetry,
-  overrides: { readonly authenticate?: Authenticate } = {},
-): Decider {
-  const generations = createGenerations({ startTimer: startSystemTimer, retireAfterMs: MAX_WAIT_MS * 2 });
-  const decisions = namedDecisions(config);
-  const bundlesReady = health.source('bundles');
-  const identityReady = health.source('identity');
-  const activator = createActivator({
-    bundles: toWatchedBundles(config.bundles, { startTimer: startSystemTimer }),
-    entrypoints: [...decisions.values()].flatMap(({ decision, limits }) => [
-      decision,
-      ...(limits === undefined ? [] : [limits]),
-    ]),
-    activate: async (bundles) => {
-      await activate(bundles, config, generations, logger);
-      bundlesReady.set(true);
-    },
-    clock: systemClock,
-    startTimer: startSystemTimer,
-    random: Math.random,
-    logger,
-    metrics,
-  });
-  let demoIssuer: DemoIssuer | undefined;
-  let authenticator: Authenticator | undefined;
-
-  function reportIdentity(): void {
-    const { ready, reasons } = authenticator?.ready() ?? { ready: false, reasons: ['starting'] };
-    identityReady.set(ready, reasons);
-  }
-
-  return {
-    authorize: createAuthorize({
-      clock: systemClock,
-      startTimer: startSystemTimer,
-      newDecisionId: randomUUID,
-      refusals: createRefusalTable(config.quota.refusals),
-      clientIp: createClientIp(config.network),
-      authenticate:
-        overrides.authenticate ??
-        ((request, at) =>
-          authenticator?.authenticate(request, at) ?? {
-            kind: 'refused',
-            code: 'issuer_unavailable',
-            cause: 'starting',
-          }),
-      currentGeneration: generations.current,
-      quota: createNoStore(),
-      decisions,
-      allowRedirects: config.policy.redirects,
-      exposeCredentials: config.compatibility.expose_credentials,
-      digest: (text) => `sha256:${hash('sha256', text)}`,
-      maxWaitMs: MAX_WAIT_MS,
-    }),
-    activator,
-    demoIssuer: () => demoIssuer,
-    start: async () => {
-      if (config.insecure.demo_issuer) demoIssuer = await createDemoIssuer({ clock: systemClock });
-      authenticator = createAuthenticator({
-        config: config.identity,
-        clock: systemClock,
-        startTimer: startSystemTimer,
-        random: Math.random,
-        fetch,
-        readFile: (path, signal) => readFile(path, { signal }),
-        report: (event) => {
-          metrics.jwksRefreshed(event.issuer, event.kind === 'failed' ? 'failed' : 'refreshed');
-          if (event.kind === 'failed') logger.limited('jwks', 'warn', event, 'the keys of an issuer could not be read');
-          reportIdentity();
-        },
-        ...(demoIssuer === undefined ? {} : { demoIssuer: demoIssuer.issuer }),
-      });
-      await Promise.all([authenticator.start(), activator.start()]);
-      reportIdentity();
-    },
-    stop: async () => {
-      authenticator?.stop();
-      await activator.stop();
-      generations.close();
-    },
-  };
-}
-
-/** Makes a generation of a set of bundles: policies loaded and routes compiled before it is put in force. */
-async function activate(
-  bundles: readonly Bundle[],
-  config: Config,
-  generations: Generations,
-  logger: Logger,
-): Promise<void> {
-  const { network, compatibility } = config;
-  const data = mergeData(bundles);
-  const inspect = createInspector({ catalog: data.value['catalog'], network, compatibility });
-  const policies = await Promise.all(bundles.map((bundle) => loadPolicy(config, bundle, data.text, logger)));
-  const { evaluate, isPolicyConstant, close } = joinPolicies(policies);
-  const revisions = new Map(bundles.map(({ name, revision }) => [name, revision]));
-  generations.put({ revisions, inspect, evaluate, isPolicyConstant }, close);
-}
-
-/** Loads one bundle's policy over the data of all; it must have those of the named entrypoints that it says it has. */
-function loadPolicy(config: Config, bundle: Bundle, data: Uint8Array, logger: Logger): Promise<LoadedPolicy> {
-  const decisions = Object.entries(config.policy.decisions).filter(([, { decision }]) =>
-    bundle.entrypoints.includes(decision),
-  );
-  const engine = createWasmEngine({
-    config: { ...config.policy, decisions: Object.fromEntries(decisions) },
-    clock: systemClock,
-    randomBytes,
-    pause: nextTurn,
-    onSpareFailure: (error) => logger.limited('policy-spare', 'error', { error }, 'no spare instance of the policy'),
-  });
-  return engine.load({ plan: bundle.plan, wasm: bundle.wasm, data });
-}
-
-function namedDecisions(config: Config): ReadonlyMap<string, NamedDecision> {
-  return new Map(Object.entries(config.policy.decisions).map(([name, decision]) => [name, { name, ...decision }]));
 }
 
 interface Door {

@@ -68,8 +68,9 @@ function mayImport(path: string, target: string, typeOnly: boolean): boolean {
   if (from === to) return true;
   if (to === 'main.ts') return false;
   if (from === 'service.ts') return to !== 'cli';
+  if (from === 'decider.ts') return isFamily(to) || ['config', 'decision', 'telemetry'].includes(to);
   if (from === 'main.ts') return ['service.ts', 'config', 'cli'].includes(to);
-  if (to === 'service.ts') return false;
+  if (to === 'service.ts' || to === 'decider.ts') return false;
   if (from === 'decision') return false;
   if (from === 'telemetry') return to === 'decision' && typeOnly;
   if (from === 'listener') return ['decision', 'telemetry'].includes(to);
