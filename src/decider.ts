@@ -9,8 +9,11 @@ import type { Config } from './config/config.ts';
 import { createAuthorize } from './decision/authorize.ts';
 import { createGenerations, type Generations } from './decision/generations.ts';
 import type { Authenticate, Authorize, NamedDecision } from './decision/ports.ts';
+import { createKeyDirectory } from './identity/api-key-open-directory.ts';
 import { type Authenticator, createAuthenticator } from './identity/authenticator.ts';
 import { createDemoIssuer, type DemoIssuer } from './identity/demo-issuer.ts';
+import { createOAuth } from './identity/oauth.ts';
+import type { TokenExchange } from './identity/token-exchange.ts';
 import { createClientIp } from './inspection/client-address.ts';
 import { createInspector } from './inspection/inspector.ts';
 import { joinPolicies } from './policy/join-policies.ts';
@@ -38,6 +41,8 @@ export interface Decider {
   readonly authorize: Authorize;
   readonly activator: Activator;
   readonly demoIssuer: () => DemoIssuer | undefined;
+  /** Where config names one. */
+  readonly tokenExchange: TokenExchange | undefined;
   readonly start: () => Promise<void>;
   readonly stop: () => Promise<void>;
 }
@@ -68,6 +73,32 @@ export function createDecider(
     logger,
     metrics,
   });
+  const refusals = createRefusalTable(config.quota.refusals);
+  const clientIp = createClientIp(config.network);
+  const keyDirectory =
+    config.identity.api_keys &&
+    createKeyDirectory(config.identity.api_keys, {
+      clock: systemClock,
+      startTimer: startSystemTimer,
+      report: (event) => {
+        if (event.kind === 'failed') logger.limited('api_keys', 'warn', event, 'the API keys could not be read');
+        else logger.info(event, 'API keys are in force');
+      },
+    });
+  const oauth = createOAuth({
+    config: config.identity,
+    ...(keyDirectory === undefined ? {} : { keyDirectory }),
+    refusals,
+    clock: systemClock,
+    startTimer: startSystemTimer,
+    fetch,
+    readFile: (path, signal) => readFile(path, { signal }),
+    newTokenId: randomUUID,
+    report: (event) => {
+      if (event.kind === 'loaded') logger.info(event, 'the key that signs exchanged tokens is in force');
+      else logger.limited(`token_exchange_${event.kind}`, 'warn', event, 'the token exchange');
+    },
+  });
   let demoIssuer: DemoIssuer | undefined;
   let authenticator: Authenticator | undefined;
 
@@ -81,8 +112,8 @@ export function createDecider(
       clock: systemClock,
       startTimer: startSystemTimer,
       newDecisionId: randomUUID,
-      refusals: createRefusalTable(config.quota.refusals),
-      clientIp: createClientIp(config.network),
+      refusals,
+      clientIp,
       authenticate:
         overrides.authenticate ??
         ((request, at) =>
@@ -101,6 +132,7 @@ export function createDecider(
     }),
     activator,
     demoIssuer: () => demoIssuer,
+    tokenExchange: oauth.tokenExchange,
     start: async () => {
       if (config.insecure.demo_issuer) demoIssuer = await createDemoIssuer({ clock: systemClock });
       authenticator = createAuthenticator({
@@ -115,6 +147,9 @@ export function createDecider(
           if (event.kind === 'failed') logger.limited('jwks', 'warn', event, 'the keys of an issuer could not be read');
           reportIdentity();
         },
+        clientIp,
+        ...(keyDirectory === undefined ? {} : { keyDirectory }),
+        ...oauth,
         ...(demoIssuer === undefined ? {} : { demoIssuer: demoIssuer.issuer }),
       });
       await Promise.all([authenticator.start(), activator.start()]);

@@ -1,11 +1,14 @@
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { build } from './cli/build.ts';
 import { checkConfig } from './cli/check-config.ts';
 import { checkData } from './cli/check-data.ts';
+import { checkEnvoy } from './cli/check-envoy.ts';
 import { type Command, EXIT, type Io } from './cli/command.ts';
 import { createEval } from './cli/eval.ts';
 import { tellError } from './cli/exit-code.ts';
+import { createKeys } from './cli/keys.ts';
 import { createServe } from './cli/serve.ts';
 import { createService, openDecider } from './service.ts';
 
@@ -15,7 +18,9 @@ const HELP = `sallyport: policy-as-code authorization for AI-inference gateways
   sallyport check-config [FILE]     name every fault of a config, with line and key
   sallyport build                   compile a policy folder into a bundle (Rego, data, plan, Wasm)
   sallyport check-data [BUNDLE]     what the data of a bundle allows without a charge or a bound
+  sallyport check-envoy FILE        every setting of an Envoy that undoes a decision
   sallyport eval                    decide one request and say why
+  sallyport keys create|list|...    make, list, rotate and revoke API keys in a keys file
   sallyport COMMAND --help          what a command takes, with examples
   sallyport --version
 
@@ -27,7 +32,9 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['check-config', checkConfig],
   ['build', build],
   ['check-data', checkData],
+  ['check-envoy', checkEnvoy],
   ['eval', createEval({ openDecider })],
+  ['keys', createKeys({ nowMs: () => Date.now(), randomBytes })],
 ]);
 
 /** Runs the command that the arguments name and leaves its exit code behind. Never throws. */

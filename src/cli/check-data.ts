@@ -13,13 +13,15 @@ import { parseArguments } from './arguments.ts';
 import { readCatalog } from './check-data/catalog.ts';
 import { type Combination, combinationsOf } from './check-data/combinations.ts';
 import { createJudge, type Finding } from './check-data/judge.ts';
+import { lintData, type Warning } from './check-data/lint.ts';
 import { type Command, EXIT, type Io, UsageError } from './command.ts';
 
 const HELP = `sallyport check-data [BUNDLE] [--config FILE] [--json] [--strict]
 
 Asks the policy of a bundle about every caller (tenant and tier of the data, and the anonymous) on every route, model
 and operation, and names what passes uncharged (no limit counts it) or unbounded (any size of payload). Names first
-what in the data means nothing: unknown keys, tiers, models and tenants, and twins.
+what in the data means nothing: unknown keys, tiers, models and tenants, and twins; and warns of routes without a size
+limit, without a schema or without a limit, and of CORS wildcards with credentials anywhere in the data.
 
   sallyport check-data                              the bundle and the default decision of sallyport.yaml
   sallyport check-data bundles/authz.tar.gz         a bundle file, its SHA-256 not compared with a pin
@@ -27,10 +29,10 @@ what in the data means nothing: unknown keys, tiers, models and tenants, and twi
 
   --config FILE   whose bundle and default decision (default: sallyport.yaml; with BUNDLE: authz/decision, authz/limits)
   --json          the result as JSON
-  --strict        exit 1 when anything is found
+  --strict        exit 1 when anything is found or warned of
 
-Exit codes: 0 looked through, 1 the data has faults (or --strict and something was found), 2 usage, 3 bad config,
-4 bad bundle.
+Exit codes: 0 looked through, 1 the data has faults (or --strict and something was found or warned of), 2 usage,
+3 bad config, 4 bad bundle.
 `;
 
 /** `sallyport check-data`: what the data of a bundle lets through. */
@@ -48,7 +50,8 @@ export const checkData: Command = async (argv, io) => {
       : await fromConfig(file, values.config, io);
   const report = await examine(subject);
   io.stdout(values.json ? `${JSON.stringify(report, undefined, 2)}\n` : toText(report));
-  return report.faults.length > 0 || (values.strict && report.findings.length > 0) ? EXIT.failed : EXIT.ok;
+  const found = report.findings.length + report.warnings.length;
+  return report.faults.length > 0 || (values.strict && found > 0) ? EXIT.failed : EXIT.ok;
 };
 
 const OPTIONS = {
@@ -77,6 +80,7 @@ interface Row {
 interface Report {
   readonly revision: string;
   readonly faults: readonly CatalogFault[];
+  readonly warnings: readonly Warning[];
   readonly combinations: number;
   readonly allowed: number;
   /** Of the allowed, how many rows have each finding. */
@@ -121,6 +125,7 @@ async function examine({ bundle, decision, memoryMaxMb }: Subject): Promise<Repo
   const { decision: entrypoint, limits } = decision;
   requireEntrypoints([bundle], limits === undefined ? [entrypoint] : [entrypoint, limits]);
   const { catalog, faults } = readCatalog(bundle.dataValue['catalog']);
+  const warnings = lintData(bundle.dataValue, catalog.routes);
   const clock = { now: () => ({ epochMs: Date.now(), monotonicMs: performance.now() }) };
   // Nobody waits here, so no evaluation is over its budget.
   const settings: Pick<PolicyConfig, 'budget_ms' | 'memory_max_mb' | 'decisions'> = {
@@ -146,7 +151,7 @@ async function examine({ bundle, decision, memoryMaxMb }: Subject): Promise<Repo
       for (const finding of judgement.findings) counts[finding] += 1;
       if (judgement.findings.length > 0) rows.push(toRow(asked, judgement.findings));
     }
-    return { revision: bundle.revision, faults, combinations, allowed, counts, findings: rows };
+    return { revision: bundle.revision, faults, warnings, combinations, allowed, counts, findings: rows };
   } finally {
     policy.close();
   }
@@ -167,11 +172,12 @@ function toRow({ principal, matched, method }: Combination, findings: readonly F
 
 function toText(report: Report): string {
   const lines = report.faults.map(({ path, message }) => `fault: \`${path}\` ${message}`);
+  lines.push(...report.warnings.map(({ path, message }) => `warning: \`${path}\` ${message}`));
   if (report.findings.length > 0) lines.push(...toTable(report.findings), '');
   const { uncharged, unbounded, never_passes } = report.counts;
   lines.push(
     `revision ${report.revision}: ${report.combinations} combinations, ${report.allowed} allowed; ` +
-      `${uncharged} uncharged, ${unbounded} unbounded, ${never_passes} that never pass; ${report.faults.length} faults in the data`,
+      `${uncharged} uncharged, ${unbounded} unbounded, ${never_passes} that never pass; ${report.faults.length} faults in the data, ${report.warnings.length} warnings`,
   );
   return `${lines.join('\n')}\n`;
 }

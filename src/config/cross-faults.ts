@@ -24,6 +24,7 @@ export function crossFaults(config: Config, environment: Environment): readonly 
     ...twinListeners(config),
     ...checkBundlesConfig(config.bundles),
     ...checkIdentityConfig(config.identity),
+    ...exchangeFaults(config),
     ...checkPolicyConfig(config.policy),
     ...checkDecisionLogConfig(config.decision_log),
     ...(insecure.demo_issuer ? demoFaults(config, environment) : []),
@@ -37,17 +38,26 @@ function check<T>(part: T | undefined, faults: (part: T) => readonly ConfigFault
 function demoFaults(config: Config, environment: Environment): readonly ConfigFault[] {
   const { identity } = config;
   return checkDemoIssuer({
-    otherIssuers: identity.jwt?.issuers.length ?? 0,
-    apiKeys: 'api_keys' in identity,
-    mtls: 'mtls' in identity,
+    otherIssuers: (identity.jwt?.issuers.length ?? 0) + (identity.introspection?.length ?? 0),
+    apiKeys: identity.api_keys !== undefined || identity.token_exchange !== undefined,
+    mtls: identity.mtls !== undefined,
     shippedBundle: isShippedBundle(config),
     listenersOffLoopback: listeners(config)
       .filter(([, listen]) => isOffLoopback(listen))
       .map(([, listen]) => listen),
-    redis: config.quota.store.kind !== 'none',
+    redis: config.quota.store.kind !== 'none' || identity.api_keys?.redis !== undefined,
     workers: 1,
     env: environment,
   });
+}
+
+/** Secrets are sent there and it has no TLS of its own, so only this machine may reach it. */
+function exchangeFaults({ identity, insecure }: Config): readonly ConfigFault[] {
+  const listen = identity.token_exchange?.listen;
+  if (listen === undefined || !isOffLoopback(listen) || insecure.unauthenticated_door) return [];
+  const path = 'identity.token_exchange.listen';
+  const advice = 'put the gateway before it, with TLS, and listen on loopback or a unix socket';
+  return [{ path, message: `\`${listen}\` is off loopback, and API keys are sent there in the clear: ${advice}` }];
 }
 
 /** By pin, without opening the bundle: `sallyport build` writes the digest beside it. */
@@ -69,9 +79,11 @@ function twinListeners(config: Config): readonly ConfigFault[] {
   });
 }
 
-function listeners({ doors, operations }: Config): readonly (readonly [string, string])[] {
+function listeners({ doors, operations, identity }: Config): readonly (readonly [string, string])[] {
+  const exchange = identity.token_exchange;
   return [
     ...Object.entries(doors).map(([name, { listen }]) => [`doors.${name}`, listen] as const),
     ['operations', operations.listen] as const,
+    ...(exchange === undefined ? [] : [['identity.token_exchange', exchange.listen] as const]),
   ];
 }

@@ -8,6 +8,9 @@ const PATHS: readonly (readonly string[])[] = [
   ['doors', '*', 'tls', 'client_ca'],
   ['bundles', '*', 'file'],
   ['identity', 'jwt', 'issuers', '*', 'jwks', 'file'],
+  ['identity', 'api_keys', 'file'],
+  ['identity', 'token_exchange', 'signing_key_file'],
+  ['identity', 'token_exchange', 'previous_key_files', '*'],
   ['decision_log', 'sinks', '*', 'file', 'path'],
 ];
 

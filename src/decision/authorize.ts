@@ -8,7 +8,7 @@ import { RequestFault } from './errors.ts';
 import { type InputSources, type PolicyInput, toPolicyInput } from './input.ts';
 import type { Authorize, AuthorizePorts, Generation, Inspected, NamedDecision } from './ports.ts';
 import type { Authentication } from './principal.ts';
-import { withEveryLimit } from './quota-state.ts';
+import { missingStates, withEveryLimit } from './quota-state.ts';
 import { accepted, identified, mark, pinned, Trace, toOutcome } from './trace.ts';
 
 /** Envoy's per-route context extension that picks one of the decisions that local config names. */
@@ -199,9 +199,14 @@ function plan(trace: Trace, result: unknown, entrypoint: string): readonly Charg
 function settle(trace: Trace, taken: TakeResult, plans: readonly ChargePlan[]): Deny | undefined {
   trace.quota = withEveryLimit(taken.state, plans, requiredLimits(accepted(trace)));
   switch (taken.kind) {
-    case 'taken':
+    case 'taken': {
       trace.takeId = taken.takeId;
-      return undefined;
+      // INVARIANT: a store that does not say that it took every required limit did not.
+      const absent = missingStates(taken.state, requiredLimits(accepted(trace)));
+      if (absent.length === 0) return undefined;
+      trace.cause = `the quota store took nothing for \`${absent.join('`, `')}\``;
+      return deny('quota_unavailable');
+    }
     case 'exceeded':
       trace.cause = 'no plan fits what is left';
       return deny('quota_exceeded');

@@ -6,8 +6,7 @@ export function withEveryLimit(
   plans: readonly ChargePlan[],
   required: readonly string[],
 ): QuotaState {
-  if (required.length === 0) return state;
-  const absent = required.filter((name) => !Object.hasOwn(state.limits, name));
+  const absent = missingStates(state, required);
   if (absent.length === 0) return state;
   const unknown = absent.map((name) => {
     const charge = plans[0]?.find((candidate) => candidate.name === name);
@@ -28,4 +27,9 @@ export function withEveryLimit(
     ] as const;
   });
   return { ...state, limits: { ...state.limits, ...Object.fromEntries(unknown) } };
+}
+
+/** The required limits of which the state says nothing. */
+export function missingStates(state: QuotaState, required: readonly string[]): readonly string[] {
+  return required.length === 0 ? required : required.filter((name) => !Object.hasOwn(state.limits, name));
 }

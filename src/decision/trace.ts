@@ -35,12 +35,21 @@ export class Trace {
   overBudget = false;
 
   constructor(ports: AuthorizePorts, request: AccessRequest | UnreadableRequest) {
-    this.at = ports.clock.now();
+    this.at = readClock(ports);
     this.decisionId = ports.newDecisionId();
     this.request = request;
     // INVARIANT: read once; no step asks for the current generation again.
     this.generation = ports.currentGeneration();
     this.markMs = this.at.monotonicMs;
+  }
+}
+
+/** INVARIANT: a decision is recorded also when the clock fails; whatever asks it again then denies. */
+function readClock({ clock }: AuthorizePorts): Instant {
+  try {
+    return clock.now();
+  } catch {
+    return { epochMs: 0, monotonicMs: 0 };
   }
 }
 
@@ -79,7 +88,7 @@ export function mark(ports: AuthorizePorts, trace: Trace, phase: Phase): void {
 
 /** All that was found out, with the decision that came of it. */
 export function toOutcome(ports: AuthorizePorts, trace: Trace, decision: Decision): Outcome {
-  trace.phaseMs.total = ports.clock.now().monotonicMs - trace.at.monotonicMs;
+  trace.phaseMs.total = Math.max(0, readClock(ports).monotonicMs - trace.at.monotonicMs);
   return new DecidedOutcome(trace, decision);
 }
 

@@ -1,11 +1,20 @@
+import type { AccessRequest } from '../decision/access-request.ts';
 import type { Authenticate, Clock, StartTimer } from '../decision/ports.ts';
-import type { Authentication } from '../decision/principal.ts';
+import { createApiKeyMethod } from './api-key.ts';
+import type { KeyDirectory } from './api-key-directory.ts';
+import { isApiKey } from './api-key-format.ts';
+import { askAll, withPeer, withPeerLater } from './combine.ts';
 import type { IdentityConfig, IssuerConfig } from './config.ts';
-import type { CredentialMethod, Found } from './credential-method.ts';
+import type { CredentialMethod } from './credential-method.ts';
+import { createExchangedTokenMethod } from './exchanged-token.ts';
+import { isOpaque } from './introspection.ts';
 import { createKeySource, type KeySource, type Refreshed } from './jwks.ts';
 import { createJwksLoad, type Fetch, type ReadFile } from './jwks-load.ts';
 import { createJwtMethod, type JwtIssuer } from './jwt.ts';
+import type { Confirm } from './jwt-confirmation.ts';
 import { importKeySet, parseKeySet } from './key-set.ts';
+import { createMtlsPeers, isRefusedPeer, type PeerSource } from './mtls-peers.ts';
+import type { TokenExchange } from './token-exchange.ts';
 
 /** The identity step of a request, with the life cycle of what it verifies with. */
 export interface Authenticator {
@@ -28,38 +37,43 @@ export interface AuthenticatorOptions {
   readonly readFile: ReadFile;
   /** Told of every attempt to read an issuer's keys, for logs and metrics. */
   readonly report: (event: KeysRefreshed) => void;
+  /** Where API keys are looked up; with `identity.api_keys` compulsory, without it not looked at. */
+  readonly keyDirectory?: KeyDirectory;
+  /** The client's canonical address by local config, for keys that are good from some addresses only. */
+  readonly clientIp?: (request: AccessRequest) => string | undefined;
+  /** Judges tokens that are bound to a key (DPoP). */
+  readonly confirm?: Confirm;
+  /** Asked beside the others: the introspection of opaque tokens. */
+  readonly methods?: readonly CredentialMethod[];
+  /** Whose tokens are good for as long as the API keys that they were had for. */
+  readonly tokenExchange?: TokenExchange;
 }
 
 export type KeysRefreshed = { readonly issuer: string } & Refreshed;
 
-/** Creates the authenticator that config describes. Without an issuer `Authorization` is not looked at. */
+/** Creates the authenticator that config describes. What it does not name is not looked at. */
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
-  const { config, demoIssuer, clock } = options;
-  const configured = (config.jwt?.issuers ?? []).map((issuer) => toJwtIssuer(issuer, options));
-  const issuers = demoIssuer === undefined ? configured : [...configured, demoIssuer];
-  if (issuers.length === 0) return createChain([], clock);
-  const jwt = createJwtMethod({
-    issuers,
-    maxTokenBytes: config.jwt?.max_token_bytes ?? 8192,
-    cacheTtlMs: (config.jwt?.cache_ttl_seconds ?? 60) * 1000,
-    cacheMaxEntries: config.jwt?.cache_max_entries ?? 10_000,
-  });
-  return createChain([jwt], clock);
+  const { config, clock, methods = [] } = options;
+  const own = [jwtMethod(options), apiKeyMethod(options)].filter((method) => method !== undefined);
+  return createChain([...own, ...methods], clock, config.mtls && createMtlsPeers(config.mtls));
 }
 
 /**
- * Asks every method, so that a second credential is never overlooked. A bad credential ends the request even beside a
- * good one; two good ones of different methods are refused, because nothing says whose request it is.
+ * Asks every method, so that a second credential is never overlooked, and tells each which peer asks. A bad credential
+ * ends the request even beside a good one, and so does a peer that cannot hold.
  */
-export function createChain(methods: readonly CredentialMethod[], clock: Clock): Authenticator {
+export function createChain(
+  methods: readonly CredentialMethod[],
+  clock: Clock,
+  peerOf: PeerSource = nobody,
+): Authenticator {
   return {
     authenticate: (request, at) => {
+      const peer = peerOf(request);
+      if (peer !== null && isRefusedPeer(peer)) return peer;
       const [only] = methods;
-      if (only === undefined) return ANONYMOUS;
-      if (methods.length > 1)
-        return Promise.all(methods.map(async (one) => one.authenticate(request, at))).then(combine);
-      const found = only.authenticate(request, at);
-      return found instanceof Promise ? found.then(orAnonymous) : orAnonymous(found);
+      const found = methods.length > 1 ? askAll(methods, request, at, peer) : only?.authenticate(request, at, peer);
+      return found instanceof Promise ? withPeerLater(found, peer) : withPeer(found, peer);
     },
     start: async () => {
       await Promise.all(methods.map((method) => method.start()));
@@ -74,20 +88,39 @@ export function createChain(methods: readonly CredentialMethod[], clock: Clock):
   };
 }
 
-const ANONYMOUS: Authentication = Object.freeze({ kind: 'anonymous', peer: null, stripHeaders: Object.freeze([]) });
-
-function orAnonymous(found: Found): Authentication {
-  return found ?? ANONYMOUS;
+function nobody(): null {
+  return null;
 }
 
-function combine(results: readonly Found[]): Authentication {
-  const presented = results.filter((found) => found !== undefined);
-  const refused = presented.find((found) => found.kind === 'refused');
-  if (refused !== undefined) return refused;
-  if (presented.length > 1) {
-    return { kind: 'refused', code: 'invalid_credential', cause: 'credentials of more than one kind' };
-  }
-  return presented[0] ?? ANONYMOUS;
+function apiKeyMethod({ config, keyDirectory, clientIp = unknownAddress }: AuthenticatorOptions) {
+  if (config.api_keys === undefined) return undefined;
+  if (keyDirectory === undefined) throw new Error('`identity.api_keys` is configured, but there is no key directory');
+  return createApiKeyMethod({ directory: keyDirectory, clientIp });
+}
+
+function unknownAddress(): undefined {
+  return undefined;
+}
+
+function jwtMethod(options: AuthenticatorOptions): CredentialMethod | undefined {
+  const { config, demoIssuer, confirm, tokenExchange, keyDirectory, clientIp = unknownAddress } = options;
+  const configured = (config.jwt?.issuers ?? []).map((issuer) => toJwtIssuer(issuer, options));
+  const own = [demoIssuer, tokenExchange?.issuer].filter((issuer) => issuer !== undefined);
+  const issuers = [...configured, ...own];
+  if (issuers.length === 0) return undefined;
+  const jwt = createJwtMethod({
+    issuers,
+    maxTokenBytes: config.jwt?.max_token_bytes ?? 8192,
+    cacheTtlMs: (config.jwt?.cache_ttl_seconds ?? 60) * 1000,
+    cacheMaxEntries: config.jwt?.cache_max_entries ?? 10_000,
+    leaves: (token) =>
+      (config.api_keys !== undefined && isApiKey(token)) || (config.introspection !== undefined && isOpaque(token)),
+    ...(confirm === undefined ? {} : { confirm }),
+  });
+  if (tokenExchange === undefined) return jwt;
+  if (keyDirectory === undefined) throw new Error('tokens are given out for API keys, but there is no key directory');
+  const { issuer } = tokenExchange.issuer.settings;
+  return createExchangedTokenMethod({ jwt, issuer, directory: keyDirectory, clientIp });
 }
 
 const FILE_REFRESH_SECONDS = 5;

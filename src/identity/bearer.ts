@@ -5,24 +5,31 @@ import { CredentialFault } from './credential-fault.ts';
 export interface Bearer {
   readonly header: string;
   readonly token: string;
+  /** Whether the scheme was `DPoP`: the token is presented as one that is bound to a key. */
+  readonly dpop: boolean;
 }
 
 /**
  * Reads a bearer token (RFC 6750 §2.1) from `Authorization`: `undefined` when the header is absent. Anything but one
- * `Bearer` credential of at most `maxBytes` throws {@link CredentialFault}, two joined by a comma (Envoy) included.
+ * `Bearer` credential of at most `maxBytes` throws {@link CredentialFault}, two joined by a comma (Envoy) included. The
+ * scheme `DPoP` (RFC 9449 §7.1) is read only where `acceptsDpop`.
  */
-export function parseBearer(headers: RequestHeaders, maxBytes: number): Bearer | undefined {
+export function parseBearer(headers: RequestHeaders, maxBytes: number, acceptsDpop = false): Bearer | undefined {
   const header = singleHeader(headers, 'authorization');
   if (header === undefined) return undefined;
   if (header === REPEATED) throw new CredentialFault('more than one `authorization` header');
-  if (header.length > SCHEME.length + maxBytes) throw new CredentialFault('the credential is too long');
-  if (header.slice(0, SCHEME.length).toLowerCase() !== SCHEME) {
-    throw new CredentialFault('the `authorization` header is no bearer credential');
+  if (header.length > BEARER.length + maxBytes) throw new CredentialFault('the credential is too long');
+  if (header.slice(0, BEARER.length).toLowerCase() === BEARER) {
+    return { header, token: header.slice(BEARER.length), dpop: false };
   }
-  return { header, token: header.slice(SCHEME.length) };
+  if (acceptsDpop && header.slice(0, DPOP.length).toLowerCase() === DPOP) {
+    return { header, token: header.slice(DPOP.length), dpop: true };
+  }
+  throw new CredentialFault('the `authorization` header is no bearer credential');
 }
 
-const SCHEME = 'bearer ';
+const BEARER = 'bearer ';
+const DPOP = 'dpop ';
 
 /** Whether a text is a `token68` (RFC 9110 §11.2): one credential, without comma or white space. */
 export function isToken68(text: string): boolean {

@@ -2,6 +2,7 @@ import { isObject, type JsonValue } from '../decision/json.ts';
 import type { Instant } from '../decision/ports.ts';
 import type { ClaimsMapping } from './config.ts';
 import { CredentialFault } from './credential-fault.ts';
+import { type Confirmation, parseConfirmation } from './jwt-confirmation.ts';
 
 /** What a token says, every field of the right type; believed only once its signature is verified. */
 export interface TokenClaims {
@@ -17,16 +18,39 @@ export interface TokenClaims {
   readonly notBeforeMs: number;
   /** −Infinity when the token does not say. */
   readonly issuedAtMs: number;
+  /** What its presenter must prove beside it; absent for a token that is good for its bearer. */
+  readonly confirmation: Confirmation | undefined;
+}
+
+/** What an issuer's tokens must have beside an audience and an end. */
+export interface ClaimRules {
+  /** Claim names or JSON pointers that must be there and say something. */
+  readonly required: readonly string[];
+  /** Longest time from `iat` to `exp`; `Infinity` where there is no bound, and then `iat` need not be there. */
+  readonly maxLifetimeMs: number;
+  /** Whether a token that is good for any bearer is refused. */
+  readonly senderConstrained: boolean;
 }
 
 type Payload = { readonly [name: string]: unknown };
 
+const NO_RULES: ClaimRules = { required: [], maxLifetimeMs: Number.POSITIVE_INFINITY, senderConstrained: false };
+
 /** Reads the claims that do not depend on the time. Throws {@link CredentialFault} on any of a wrong type or value. */
-export function parseClaims(payload: Payload, audiences: ReadonlySet<string>, mapping: ClaimsMapping): TokenClaims {
+export function parseClaims(
+  payload: Payload,
+  audiences: ReadonlySet<string>,
+  mapping: ClaimsMapping,
+  rules: ClaimRules = NO_RULES,
+): TokenClaims {
   checkAudience(own(payload, 'aud'), audiences);
-  const expiresAtMs = numericDate(payload, 'exp');
-  if (expiresAtMs === undefined) throw new CredentialFault('the token never expires: it has no `exp`');
+  checkRequired(payload, rules.required);
+  const confirmation = parseConfirmation(own(payload, 'cnf'));
+  if (rules.senderConstrained && confirmation === undefined) {
+    throw new CredentialFault('the token is good for any bearer and its issuer must bind it (`cnf`)');
+  }
   return {
+    ...parseTimes(payload, rules.maxLifetimeMs),
     subject: subject(own(payload, 'sub')),
     tenant: label(claimAt(payload, mapping.tenant), 'tenant'),
     tier: label(claimAt(payload, mapping.tier), 'tier'),
@@ -34,9 +58,7 @@ export function parseClaims(payload: Payload, audiences: ReadonlySet<string>, ma
     scopes: scopes(claimAt(payload, mapping.scopes)),
     // parseStrictJson makes nothing but frozen JSON values, with bigint for long integers: JsonValue.
     claims: payload as { readonly [name: string]: JsonValue },
-    expiresAtMs,
-    notBeforeMs: numericDate(payload, 'nbf') ?? Number.NEGATIVE_INFINITY,
-    issuedAtMs: numericDate(payload, 'iat') ?? Number.NEGATIVE_INFINITY,
+    confirmation,
   };
 }
 
@@ -55,6 +77,29 @@ function checkAudience(audience: unknown, audiences: ReadonlySet<string>): void 
   if (!named.every((one) => typeof one === 'string'))
     throw new CredentialFault('`aud` is no text and no list of texts');
   if (!named.some((one) => audiences.has(one))) throw new CredentialFault('the token is for another audience');
+}
+
+function checkRequired(payload: Payload, required: readonly string[]): void {
+  for (const name of required) {
+    const value = claimAt(payload, name);
+    const said = value !== undefined && value !== null && value !== '' && !(Array.isArray(value) && value.length === 0);
+    // The name is from config, not from the token.
+    if (!said) throw new CredentialFault(`the token does not say \`${name}\``);
+  }
+}
+
+type Times = Pick<TokenClaims, 'expiresAtMs' | 'notBeforeMs' | 'issuedAtMs'>;
+
+function parseTimes(payload: Payload, maxLifetimeMs: number): Times {
+  const expiresAtMs = numericDate(payload, 'exp');
+  if (expiresAtMs === undefined) throw new CredentialFault('the token never expires: it has no `exp`');
+  const notBeforeMs = numericDate(payload, 'nbf') ?? Number.NEGATIVE_INFINITY;
+  const issuedAtMs = numericDate(payload, 'iat') ?? Number.NEGATIVE_INFINITY;
+  if (!(expiresAtMs > notBeforeMs && expiresAtMs > issuedAtMs))
+    throw new CredentialFault('the token ends before it begins');
+  // Without `iat` the difference is infinite. Not leeway, which is for clocks: both times are the issuer's own.
+  if (!(expiresAtMs - issuedAtMs <= maxLifetimeMs)) throw new CredentialFault('the token is good for too long');
+  return { expiresAtMs, notBeforeMs, issuedAtMs };
 }
 
 /** RFC 7519 NumericDate, in milliseconds. */

@@ -1,152 +1,45 @@
 import { readFileSync } from 'node:fs';
-import { toText } from './jwks-load.ts';
-import { parseKeySet } from './key-set.ts';
+import { type ApiKeysConfig, apiKeysConfigSchema, checkApiKeysConfig } from './config-api-keys.ts';
+import type { ConfigFault, ReadConfigFile } from './config-fault.ts';
+import { checkJwtConfig, type JwtConfig, jwtConfigSchema } from './config-jwt.ts';
+import { checkMtlsConfig, type MtlsConfig, mtlsConfigSchema } from './config-mtls.ts';
+import {
+  checkDpopConfig,
+  checkIntrospectionConfig,
+  checkTokenExchangeConfig,
+  type DpopConfig,
+  dpopConfigSchema,
+  type IntrospectionConfig,
+  introspectionConfigSchema,
+  type TokenExchangeConfig,
+  tokenExchangeConfigSchema,
+} from './config-oauth.ts';
 
+export type { ApiKeysConfig, RedisKeysConfig } from './config-api-keys.ts';
+export type { ConfigFault } from './config-fault.ts';
+export {
+  type ClaimsMapping,
+  DEFAULT_CLAIMS,
+  DEMO_ISSUER,
+  type IssuerConfig,
+  type JwksConfig,
+  type JwtConfig,
+  SIGNATURE_ALGORITHMS,
+  type SignatureAlgorithm,
+} from './config-jwt.ts';
+export type { MtlsConfig, XfccConfig } from './config-mtls.ts';
+export type { DpopConfig, IntrospectionConfig, TokenExchangeConfig } from './config-oauth.ts';
 export { checkDemoIssuer } from './demo-prohibitions.ts';
 
-/** `identity:` of the config file, after defaults. */
+/** `identity:` of the config file, after defaults; what is absent is not looked at. */
 export interface IdentityConfig {
   readonly jwt?: JwtConfig;
+  readonly api_keys?: ApiKeysConfig;
+  readonly mtls?: MtlsConfig;
+  readonly dpop?: DpopConfig;
+  readonly introspection?: readonly IntrospectionConfig[];
+  readonly token_exchange?: TokenExchangeConfig;
 }
-
-export interface JwtConfig {
-  readonly issuers: readonly IssuerConfig[];
-  readonly max_token_bytes: number;
-  readonly cache_ttl_seconds: number;
-  readonly cache_max_entries: number;
-}
-
-export interface IssuerConfig {
-  readonly issuer: string;
-  readonly audiences: readonly string[];
-  readonly jwks: JwksConfig;
-  readonly algorithms: readonly SignatureAlgorithm[];
-  readonly leeway_seconds: number;
-  readonly claims: ClaimsMapping;
-  readonly forward: boolean;
-}
-
-/** Either `file` or `url`; checkIdentityConfig sees to it. */
-export interface JwksConfig {
-  readonly file?: string;
-  readonly url?: string;
-  readonly cooldown_seconds: number;
-  /** Absent: 300 for a url, 5 for a file. */
-  readonly refresh_seconds?: number;
-  readonly max_age_seconds: number;
-  readonly timeout_ms: number;
-}
-
-/** A claim's name, or a JSON pointer (RFC 6901) when it begins with `/`. */
-export interface ClaimsMapping {
-  readonly tenant: string;
-  readonly roles: string;
-  readonly tier: string;
-  readonly scopes: string;
-}
-
-/** Asymmetric only: with a symmetric one, whoever can verify can also sign. */
-export const SIGNATURE_ALGORITHMS = [
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-  'Ed25519',
-] as const;
-
-export type SignatureAlgorithm = (typeof SIGNATURE_ALGORITHMS)[number];
-
-/** The issuer that `insecure.demo_issuer` brings along; nobody else may use its name. */
-export const DEMO_ISSUER = 'urn:sallyport:demo';
-
-export const DEFAULT_CLAIMS: ClaimsMapping = { tenant: 'tenant', roles: 'roles', tier: 'tier', scopes: 'scope' };
-
-const text = { type: 'string', minLength: 1, maxLength: 2048 } as const;
-
-const claimName = (name: keyof ClaimsMapping, description: string) =>
-  ({ type: 'string', minLength: 1, maxLength: 256, default: DEFAULT_CLAIMS[name], description }) as const;
-
-const jwksSchema = {
-  type: 'object',
-  description: 'Where the issuer publishes its public keys: `file` or `url`, not both.',
-  additionalProperties: false,
-  properties: {
-    file: { ...text, description: 'A JWK set on disk; read again when it changes.' },
-    url: { ...text, description: 'An https address; http only on loopback. Redirects are refused.' },
-    cooldown_seconds: {
-      type: 'integer',
-      minimum: 1,
-      maximum: 3600,
-      default: 30,
-      description: 'At most one attempt to read the keys in this span, however many unknown keys tokens name.',
-    },
-    refresh_seconds: {
-      type: 'integer',
-      minimum: 1,
-      maximum: 86400,
-      description: 'How often the keys are read in the background; 300 for a url and 5 for a file unless set.',
-    },
-    max_age_seconds: {
-      type: 'integer',
-      minimum: 60,
-      maximum: 604800,
-      default: 21600,
-      description: 'How long the last good keys are used while no newer answer can be had; then the issuer is denied.',
-    },
-    timeout_ms: { type: 'integer', minimum: 50, maximum: 30000, default: 2000, description: 'Bound of one attempt.' },
-  },
-} as const;
-
-const issuerSchema = {
-  type: 'object',
-  additionalProperties: false,
-  required: ['issuer', 'audiences', 'jwks', 'algorithms'],
-  properties: {
-    issuer: { ...text, description: 'Exactly the `iss` of its tokens.' },
-    audiences: {
-      type: 'array',
-      minItems: 1,
-      maxItems: 32,
-      uniqueItems: true,
-      items: text,
-      description: 'A token must name one of these in `aud`. Compulsory: a token for others is not one for us.',
-    },
-    jwks: jwksSchema,
-    algorithms: {
-      type: 'array',
-      minItems: 1,
-      uniqueItems: true,
-      items: { enum: SIGNATURE_ALGORITHMS },
-      description: 'The signature algorithms its tokens may use.',
-    },
-    leeway_seconds: {
-      type: 'integer',
-      minimum: 0,
-      maximum: 120,
-      default: 30,
-      description: 'Tolerated difference of clocks in `exp`, `nbf` and `iat`.',
-    },
-    claims: {
-      type: 'object',
-      description: 'Which claims mean what: a claim name, or a JSON pointer such as `/realm_access/roles`.',
-      additionalProperties: false,
-      default: {},
-      properties: {
-        tenant: claimName('tenant', 'The tenant, a text.'),
-        roles: claimName('roles', 'The roles, a list of texts or one text.'),
-        tier: claimName('tier', 'The tier, a text.'),
-        scopes: claimName('scopes', 'The scopes, a text separated by spaces or a list of texts.'),
-      },
-    },
-    forward: { type: 'boolean', default: true, description: 'Whether `Authorization` goes on to the upstream.' },
-  },
-} as const;
 
 /** JSON Schema 2020-12 of `identity:`. */
 export const identityConfigSchema = {
@@ -155,127 +48,46 @@ export const identityConfigSchema = {
   additionalProperties: false,
   default: {},
   properties: {
-    jwt: {
-      type: 'object',
-      description: 'Bearer tokens (JWT). Without an issuer the `Authorization` header is not looked at.',
-      additionalProperties: false,
-      required: ['issuers'],
-      properties: {
-        issuers: { type: 'array', minItems: 1, maxItems: 64, items: issuerSchema },
-        max_token_bytes: {
-          type: 'integer',
-          minimum: 256,
-          maximum: 65536,
-          default: 8192,
-          description: 'Longer tokens are refused unread.',
-        },
-        cache_ttl_seconds: {
-          type: 'integer',
-          minimum: 0,
-          maximum: 60,
-          default: 60,
-          description: 'How long a verified signature need not be verified again; 0 turns the cache off.',
-        },
-        cache_max_entries: {
-          type: 'integer',
-          minimum: 1,
-          maximum: 1000000,
-          default: 10000,
-          description: 'How many verified tokens are remembered.',
-        },
-      },
-    },
+    jwt: jwtConfigSchema,
+    api_keys: apiKeysConfigSchema,
+    mtls: mtlsConfigSchema,
+    dpop: dpopConfigSchema,
+    introspection: introspectionConfigSchema,
+    token_exchange: tokenExchangeConfigSchema,
   },
 } as const;
-
-export interface ConfigFault {
-  readonly path: string;
-  readonly message: string;
-}
 
 /** What the schema cannot say; reads the key files. Paths begin with `identity.`. */
 export function checkIdentityConfig(
   config: IdentityConfig,
-  readFile: (path: string) => Uint8Array = readFileSync,
+  readFile: ReadConfigFile = readFileSync,
 ): readonly ConfigFault[] {
-  const faults: ConfigFault[] = [];
-  const seen = new Set<string>();
-  for (const [index, issuer] of (config.jwt?.issuers ?? []).entries()) {
-    const path = `identity.jwt.issuers[${index}]`;
-    if (seen.has(issuer.issuer)) {
-      faults.push({
-        path: `${path}.issuer`,
-        message: `issuer \`${issuer.issuer}\` is configured twice: merge the two`,
-      });
-    }
-    seen.add(issuer.issuer);
-    if (issuer.issuer === DEMO_ISSUER) {
-      faults.push({ path: `${path}.issuer`, message: `\`${DEMO_ISSUER}\` is reserved: use \`insecure.demo_issuer\`` });
-    }
-    faults.push(...checkJwks(issuer, `${path}.jwks`, readFile), ...checkPointers(issuer.claims, `${path}.claims`));
-  }
-  return faults;
+  const { jwt, api_keys: apiKeys, mtls, dpop, introspection = [], token_exchange: tokenExchange } = config;
+  const issuers = [...(jwt?.issuers ?? []), ...introspection].map(({ issuer }) => issuer);
+  return [
+    ...(jwt === undefined ? [] : checkJwtConfig(jwt, readFile)),
+    ...(apiKeys === undefined ? [] : checkApiKeysConfig(apiKeys, readFile)),
+    ...(mtls === undefined ? [] : checkMtlsConfig(mtls)),
+    ...(dpop === undefined ? [] : checkDpopConfig(dpop)),
+    ...checkIntrospectionConfig(introspection),
+    ...(tokenExchange === undefined ? [] : checkTokenExchangeConfig(tokenExchange, issuers, readFile)),
+    ...checkTogether(config),
+  ];
 }
 
-function checkJwks(issuer: IssuerConfig, path: string, readFile: (path: string) => Uint8Array): readonly ConfigFault[] {
-  const { file, url, refresh_seconds: refreshSeconds, max_age_seconds: maxAgeSeconds } = issuer.jwks;
+/** What depends on more than one part. */
+function checkTogether(config: IdentityConfig): readonly ConfigFault[] {
   const faults: ConfigFault[] = [];
-  if ((file === undefined) === (url === undefined)) {
-    faults.push({ path, message: 'name either `file` or `url`' });
+  if (config.token_exchange !== undefined && config.api_keys === undefined) {
+    faults.push({ path: 'identity.token_exchange', message: 'there are no keys to exchange: set `identity.api_keys`' });
   }
-  if (refreshSeconds !== undefined && refreshSeconds >= maxAgeSeconds) {
+  if (config.dpop?.enabled === true || config.mtls !== undefined) return faults;
+  for (const [index, issuer] of (config.jwt?.issuers ?? []).entries()) {
+    if (issuer.sender_constrained !== 'required') continue;
     faults.push({
-      path: `${path}.max_age_seconds`,
-      message: '`max_age_seconds` must be longer than `refresh_seconds`',
+      path: `identity.jwt.issuers[${index}].sender_constrained`,
+      message: 'nothing can prove it: set `identity.mtls`, or `enabled` in `identity.dpop`',
     });
   }
-  const urlMessage = url === undefined ? undefined : urlFault(url);
-  if (urlMessage !== undefined) faults.push({ path: `${path}.url`, message: urlMessage });
-  const fileMessage = file === undefined ? undefined : fileFault(file, issuer, readFile);
-  if (fileMessage !== undefined) faults.push({ path: `${path}.file`, message: fileMessage });
   return faults;
-}
-
-function urlFault(text: string): string | undefined {
-  const url = URL.parse(text);
-  if (url === null) return `\`${text}\` is no url`;
-  if (url.username !== '' || url.password !== '') return 'the url must not hold credentials';
-  if (url.protocol === 'https:') return undefined;
-  if (url.protocol === 'http:' && isLoopback(url.hostname)) return undefined;
-  return `\`${text}\` must use https: keys that travel in the clear can be replaced`;
-}
-
-/** The URL parser has made every way to write an IPv4 address one, so the prefix tells. */
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
-}
-
-function fileFault(file: string, issuer: IssuerConfig, readFile: (path: string) => Uint8Array): string | undefined {
-  let bytes: Uint8Array;
-  try {
-    bytes = readFile(file);
-  } catch (error) {
-    return `cannot read \`${file}\`: ${messageOf(error)}`;
-  }
-  try {
-    const usable = parseKeySet(toText(bytes)).some((key) =>
-      key.algorithms.some((algorithm) => issuer.algorithms.includes(algorithm)),
-    );
-    return usable ? undefined : `\`${file}\` holds no key for ${issuer.algorithms.join(', ')}`;
-  } catch (error) {
-    return `\`${file}\` is no usable JWK set: ${messageOf(error)}`;
-  }
-}
-
-function checkPointers(claims: ClaimsMapping, path: string): readonly ConfigFault[] {
-  return Object.entries(claims)
-    .filter(([, pointer]) => pointer.startsWith('/') && /~(?![01])/.test(pointer))
-    .map(([name, pointer]) => ({
-      path: `${path}.${name}`,
-      message: `\`${pointer}\` is no JSON pointer: write ~ as ~0`,
-    }));
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,14 +1,22 @@
 import { type CryptoKey, compactVerify } from 'jose';
+import type { AccessRequest } from '../decision/access-request.ts';
 import type { Instant } from '../decision/ports.ts';
-import type { Credential, Principal } from '../decision/principal.ts';
+import type { Credential, Peer, Principal } from '../decision/principal.ts';
 import { type Bearer, isToken68, parseBearer } from './bearer.ts';
-import { parseClaims, type TokenClaims, timeFault } from './claims.ts';
-import { parseCompactJws } from './compact-jws.ts';
+import { type ClaimRules, parseClaims, type TokenClaims, timeFault } from './claims.ts';
+import { mediaType, parseCompactJws } from './compact-jws.ts';
 import type { IssuerConfig } from './config.ts';
 import { CredentialFault } from './credential-fault.ts';
 import type { CredentialMethod, Found } from './credential-method.ts';
 import type { KeySource } from './jwks.ts';
-import type { KeySet } from './key-set.ts';
+import {
+  type Confirm,
+  type Confirmation,
+  type ConfirmationFault,
+  type Confirmed,
+  certificateFault,
+} from './jwt-confirmation.ts';
+import { selectKey } from './jwt-key.ts';
 import { createVerifiedTokens } from './verified-tokens.ts';
 
 /** An issuer whose tokens are believed, with the source of its keys. */
@@ -26,6 +34,10 @@ export interface JwtMethodOptions {
   /** How long a verified signature is not verified again, at most 60 s; times are judged on every request. */
   readonly cacheTtlMs: number;
   readonly cacheMaxEntries: number;
+  /** Tokens that are another method's to judge: API keys, and opaque ones where they are introspected. */
+  readonly leaves?: (token: string, dpop: boolean) => boolean;
+  /** Judges tokens that are bound to a key (`cnf.jkt`); without it they are refused, and so is the scheme `DPoP`. */
+  readonly confirm?: Confirm;
 }
 
 /**
@@ -33,8 +45,9 @@ export interface JwtMethodOptions {
  * algorithm and key, and nothing in the token can choose anything else. Answers at once for a token verified before.
  */
 export function createJwtMethod(options: JwtMethodOptions): CredentialMethod {
-  const { maxTokenBytes, cacheTtlMs, cacheMaxEntries } = options;
-  const issuers = new Map(options.issuers.map((issuer) => [issuer.settings.issuer, prepare(issuer)]));
+  const { maxTokenBytes, cacheTtlMs, cacheMaxEntries, leaves, confirm } = options;
+  const acceptsDpop = confirm !== undefined;
+  const issuers = new Map(options.issuers.map((issuer) => [issuer.settings.issuer, prepare(issuer, acceptsDpop)]));
   const trusted = [...issuers.values()];
   const verified = createVerifiedTokens<Verified>({
     ttlMs: Math.min(cacheTtlMs, 60_000),
@@ -42,29 +55,73 @@ export function createJwtMethod(options: JwtMethodOptions): CredentialMethod {
     issuers: trusted,
   });
 
-  async function verify(token: Unverified, bearer: Bearer, at: Instant): Promise<Found> {
+  async function verify(
+    token: Unverified,
+    request: AccessRequest,
+    bearer: Bearer,
+    peer: Peer | null,
+    at: Instant,
+  ): Promise<Found> {
     try {
       const { issuer } = token;
-      const { set, key } = await selectKey(token, at);
+      const { set, key } = await selectKey(issuer.keys, token, at);
       await verifySignature(bearer.token, key, token.algorithm);
       const found = toVerified(token);
       // INVARIANT: only a verified token enters, and only under the keys that verified it.
       if (issuer.keys.current(at) === set) verified.add(bearer.token, found, at);
-      return judge(found, bearer, at);
+      return await judge(found, request, bearer, peer, at);
     } catch (error) {
       return refuse(error);
     }
   }
 
+  /** The part that every request is judged by, however often its token was seen. */
+  function judge(
+    found: Verified,
+    request: AccessRequest,
+    bearer: Bearer,
+    peer: Peer | null,
+    at: Instant,
+  ): Found | Promise<Found> {
+    const { confirmation } = found.claims;
+    const fault = timeFault(found.claims, found.issuer.leewayMs, at);
+    if (fault !== undefined) return refused('invalid_credential', fault);
+    // RFC 9449 §7.1, §7.2: a bound token never passes as a bearer's, and an unbound one never as a bound one.
+    if (bearer.dpop !== (confirmation?.jkt !== undefined)) {
+      return refused('invalid_credential', bearer.dpop ? UNBOUND : BOUND);
+    }
+    if (confirmation === undefined) return toFound(found, bearer, peer);
+    return judgeBound(found, confirmation, request, bearer, peer, at);
+  }
+
+  function judgeBound(
+    found: Verified,
+    confirmation: Confirmation,
+    request: AccessRequest,
+    bearer: Bearer,
+    peer: Peer | null,
+    at: Instant,
+  ): Found | Promise<Found> {
+    const fault = certificateFault(confirmation, peer);
+    if (fault !== undefined) return refused('invalid_credential', fault);
+    if (confirmation.jkt === undefined) return toFound(found, bearer, peer);
+    if (confirm === undefined) return refused('invalid_credential', BOUND);
+    const conclude = (unproven: Confirmed): Found =>
+      unproven === undefined ? toFound(found, bearer, peer) : unconfirmed(unproven);
+    const confirmed = confirm(confirmation, request, bearer.token, at);
+    return confirmed instanceof Promise ? confirmed.then(conclude).catch(refuse) : conclude(confirmed);
+  }
+
   return {
-    authenticate: (request, at) => {
+    authenticate: (request, at, peer = null) => {
       try {
-        const bearer = parseBearer(request.headers, maxTokenBytes);
+        const bearer = parseBearer(request.headers, maxTokenBytes, acceptsDpop);
         if (bearer === undefined) return undefined;
         const known = verified.get(bearer.token, at);
-        if (known !== undefined) return judge(known, bearer, at);
+        if (known !== undefined) return judge(known, request, bearer, peer, at);
         if (!isToken68(bearer.token)) throw new CredentialFault('the credential is no single bearer token');
-        return verify(parseToken(bearer.token, issuers, at), bearer, at);
+        if (leaves?.(bearer.token, bearer.dpop) === true) return undefined;
+        return verify(parseToken(bearer.token, issuers, at), request, bearer, peer, at);
       } catch (error) {
         return refuse(error);
       }
@@ -88,19 +145,31 @@ interface TrustedIssuer extends JwtIssuer {
   readonly identity: string;
   readonly audiences: ReadonlySet<string>;
   readonly algorithms: ReadonlySet<string>;
+  /** Media types of `typ`, `undefined` among them where a token may leave it out. */
+  readonly types: ReadonlySet<string | undefined>;
+  readonly rules: ClaimRules;
   readonly leewayMs: number;
   readonly stripHeaders: readonly string[];
 }
 
-function prepare(issuer: JwtIssuer): TrustedIssuer {
+/** RFC 8725 §3.11: a JWT made for another purpose (logout, DPoP, secevent …) says so in `typ`. */
+const TYPES: ReadonlySet<string | undefined> = new Set([undefined, 'jwt', 'at+jwt']);
+
+function prepare(issuer: JwtIssuer, acceptsDpop: boolean): TrustedIssuer {
   const { settings, demo } = issuer;
   return {
     ...issuer,
     identity: JSON.stringify([settings, demo]),
     audiences: new Set(settings.audiences),
     algorithms: new Set(settings.algorithms),
+    types: settings.typ === undefined ? TYPES : new Set(settings.typ.map(mediaType)),
+    rules: {
+      required: settings.required_claims ?? [],
+      maxLifetimeMs: (settings.max_lifetime_seconds ?? Number.POSITIVE_INFINITY) * 1000,
+      senderConstrained: settings.sender_constrained === 'required',
+    },
     leewayMs: settings.leeway_seconds * 1000,
-    stripHeaders: Object.freeze(settings.forward ? [] : ['authorization']),
+    stripHeaders: Object.freeze(settings.forward ? [] : acceptsDpop ? ['authorization', 'dpop'] : ['authorization']),
   };
 }
 
@@ -113,48 +182,16 @@ interface Unverified {
 }
 
 function parseToken(token: string, issuers: ReadonlyMap<string, TrustedIssuer>, at: Instant): Unverified {
-  const { algorithm, kid, payload } = parseCompactJws(token);
+  const { algorithm, kid, type, payload } = parseCompactJws(token);
   const iss = Object.hasOwn(payload, 'iss') ? payload['iss'] : undefined;
   const issuer = typeof iss === 'string' ? issuers.get(iss) : undefined;
   if (issuer === undefined) throw new CredentialFault('the token is from an issuer that is not configured');
   if (!issuer.algorithms.has(algorithm)) throw new CredentialFault('the algorithm is not one of this issuer');
-  const claims = parseClaims(payload, issuer.audiences, issuer.settings.claims);
+  if (!issuer.types.has(type)) throw new CredentialFault('the token is of a type that is not accepted');
+  const claims = parseClaims(payload, issuer.audiences, issuer.settings.claims, issuer.rules);
   const fault = timeFault(claims, issuer.leewayMs, at);
   if (fault !== undefined) throw new CredentialFault(fault);
   return { issuer, algorithm, kid, claims };
-}
-
-interface Selected {
-  readonly set: KeySet;
-  readonly key: CryptoKey;
-}
-
-/** Finds the one key that may verify the token; an unknown one causes at most one refresh per cool-down. */
-async function selectKey(token: Unverified, at: Instant): Promise<Selected> {
-  const { keys } = token.issuer;
-  const set = keys.current(at);
-  const key = set === undefined ? undefined : keyFor(token, set);
-  if (set !== undefined && key !== undefined) return { set, key };
-  await keys.refresh();
-  const newer = keys.current(at);
-  if (newer === undefined) throw new CredentialFault('the keys of the issuer are not available', 'issuer_unavailable');
-  const newKey = keyFor(token, newer);
-  if (newKey === undefined) throw new CredentialFault('the token names a key that its issuer does not publish');
-  return { set: newer, key: newKey };
-}
-
-/** `undefined` when the set has no such key; throws when it has one, or several, that must not be used. */
-function keyFor({ kid, algorithm }: Unverified, set: KeySet): CryptoKey | undefined {
-  if (kid !== undefined) {
-    const named = set.byKid.get(kid);
-    if (named === undefined) return undefined;
-    const key = named.byAlgorithm.get(algorithm);
-    if (key === undefined) throw new CredentialFault('the key that the token names is for another algorithm');
-    return key;
-  }
-  const [only, ...others] = set.keys.flatMap((key) => key.byAlgorithm.get(algorithm) ?? []);
-  if (others.length > 0) throw new CredentialFault('the token names no key and its issuer has several');
-  return only;
 }
 
 async function verifySignature(token: string, key: CryptoKey, algorithm: string): Promise<void> {
@@ -193,10 +230,7 @@ function toVerified({ issuer, kid, claims }: Unverified): Verified {
   };
 }
 
-/** The part that every request is judged by, however often its token was seen. */
-function judge({ issuer, kid, claims, principal }: Verified, bearer: Bearer, at: Instant): Found {
-  const fault = timeFault(claims, issuer.leewayMs, at);
-  if (fault !== undefined) return refused('invalid_credential', fault);
+function toFound({ issuer, kid, principal }: Verified, bearer: Bearer, peer: Peer | null): Found {
   const credential: Credential = {
     kind: 'jwt',
     issuer: issuer.settings.issuer,
@@ -207,9 +241,16 @@ function judge({ issuer, kid, claims, principal }: Verified, bearer: Bearer, at:
   return {
     kind: 'verified',
     principal: { ...principal, credentials: [credential] },
-    peer: null,
+    peer,
     stripHeaders: issuer.stripHeaders,
   };
+}
+
+const BOUND = 'the token is bound to a key and was presented as a bearer token';
+const UNBOUND = 'the token was presented as bound to a key (`DPoP`) and is not';
+
+function unconfirmed({ cause, challenge = CHALLENGE }: ConfirmationFault): Found {
+  return { kind: 'refused', code: 'invalid_credential', cause, challenge };
 }
 
 function refuse(error: unknown): Found {

@@ -32,8 +32,9 @@ type PublicJwk = { readonly kty: string } & { readonly [member: string]: string 
 const MAX_KEYS = 64;
 
 /**
- * Parses a JWK set (RFC 7517 §5). Keys for encryption, of symmetric or unknown type and RSA keys under 2048 bits are
- * skipped; a `kid` that appears twice, a private key or a malformed key refuses the whole set. Throws `SyntaxError`.
+ * Parses a JWK set (RFC 7517 §5). Keys for encryption, of unknown type and RSA keys beyond 2048 to 8192 bits are
+ * skipped; a `kid` that appears twice, a private, symmetric or malformed key refuses the whole set: whoever publishes a
+ * secret has none. Throws `SyntaxError`.
  */
 export function parseKeySet(text: string): readonly PublishedKey[] {
   const value = parseStrictJson(text);
@@ -86,8 +87,8 @@ type Jwk = { readonly [member: string]: unknown };
 function parseKey(key: Jwk, kid: string | undefined): PublishedKey | undefined {
   const kty = optionalText(key, 'kty');
   if (kty === undefined) throw new SyntaxError('a key of the set has no `kty`');
-  if (kty !== 'oct' && (Object.hasOwn(key, 'd') || Object.hasOwn(key, 'priv'))) {
-    throw new SyntaxError('the key set holds a private key: publish public keys only');
+  if (SECRET_MEMBERS.some((name) => Object.hasOwn(key, name))) {
+    throw new SyntaxError('the key set holds a private key or a shared secret: publish public keys only');
   }
   const algorithms = algorithmsOf(key, kty);
   if (algorithms.length === 0 || !forVerifying(key)) return undefined;
@@ -96,6 +97,9 @@ function parseKey(key: Jwk, kid: string | undefined): PublishedKey | undefined {
   if (kty === 'RSA' && !soundRsa(asymmetricKeyDetails)) return undefined;
   return { kid, jwk, algorithms };
 }
+
+/** RFC 7518 §6.2.2, §6.3.2, §6.4 and RFC 8037 §2; `priv` of the post-quantum drafts. */
+const SECRET_MEMBERS = ['k', 'd', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'priv'] as const;
 
 const RSA_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] as const;
 
@@ -126,7 +130,11 @@ function forVerifying(key: Jwk): boolean {
   if (use !== undefined && use !== 'sig') return false;
   if (!Object.hasOwn(key, 'key_ops')) return true;
   const { key_ops: operations } = key;
-  if (!Array.isArray(operations)) throw new SyntaxError('`key_ops` of a key is no list');
+  if (!Array.isArray(operations) || !operations.every((one) => typeof one === 'string')) {
+    throw new SyntaxError('`key_ops` of a key is no list of texts');
+  }
+  // RFC 7517 §4.3
+  if (new Set(operations).size !== operations.length) throw new SyntaxError('`key_ops` of a key names one twice');
   return operations.includes('verify');
 }
 
@@ -138,12 +146,33 @@ const MEMBERS: ReadonlyMap<string, readonly string[]> = new Map([
 ]);
 
 function publicPart(key: Jwk, kty: string): PublicJwk {
+  const coordinateBytes = kty === 'RSA' ? undefined : COORDINATE_BYTES.get(optionalText(key, 'crv') ?? '');
   const members = (MEMBERS.get(kty) ?? []).map((name) => {
     const value = optionalText(key, name);
     if (value === undefined) throw new SyntaxError(`a key of the set has no \`${name}\``);
+    if (name !== 'crv') checkNumber(value, name, coordinateBytes);
     return [name, value] as const;
   });
   return { kty, ...Object.fromEntries(members) };
+}
+
+/** RFC 7518 §6.2.1.2 and RFC 8037 §2: a coordinate has the full size of its curve. */
+const COORDINATE_BYTES: ReadonlyMap<string, number> = new Map([
+  ['P-256', 32],
+  ['P-384', 48],
+  ['P-521', 66],
+  ['Ed25519', 32],
+]);
+
+/** Importers read sloppy base64url, each in its own way; RSA numbers may begin with the zero byte that some issuers send. */
+function checkNumber(text: string, name: string, wantedBytes: number | undefined): void {
+  const bytes = Buffer.from(text, 'base64url');
+  if (bytes.length === 0 || bytes.toString('base64url') !== text) {
+    throw new SyntaxError(`\`${name}\` of a key is no canonical base64url`);
+  }
+  if (wantedBytes !== undefined && bytes.length !== wantedBytes) {
+    throw new SyntaxError(`\`${name}\` of a key has not the size of its curve`);
+  }
 }
 
 function publicKey(jwk: PublicJwk): ReturnType<typeof createPublicKey> {

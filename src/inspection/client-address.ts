@@ -43,5 +43,8 @@ const WITH_PORT = /^(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15}))(?::[0-9]{1,5})?
 
 function parseEntry(entry: string): string | Refusal {
   const match = WITH_PORT.exec(entry);
-  return canonicalIp(match?.[1] ?? match?.[2] ?? entry) ?? malformed('`x-forwarded-for` names no IP address');
+  const bracketed = match?.[1];
+  // RFC 3986 §3.2.2: brackets hold no IPv4 address.
+  if (bracketed !== undefined && !bracketed.includes(':')) return malformed('`x-forwarded-for` names no IP address');
+  return canonicalIp(bracketed ?? match?.[2] ?? entry) ?? malformed('`x-forwarded-for` names no IP address');
 }

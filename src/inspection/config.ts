@@ -1,7 +1,9 @@
-/** Where the client's address comes from. */
+/** What the gateway can be believed about the client's side. */
 export interface NetworkConfig {
   /** 0: the gateway's direct peer. n: the n-th address from the right of `x-forwarded-for`. */
   readonly trusted_hops: number;
+  /** Whether the gateway may send part of a body; absent as false. */
+  readonly partial_bodies?: boolean;
 }
 
 /** Switches for policies written for opa-envoy-plugin; every default is the stricter reading but `header_map_bodies`. */
@@ -16,7 +18,7 @@ export const networkConfigSchema = {
   type: 'object',
   additionalProperties: false,
   default: {},
-  description: 'Where the client address comes from.',
+  description: 'What the gateway can be believed about the client: its address, and the size of what it sends.',
   properties: {
     trusted_hops: {
       type: 'integer',
@@ -25,6 +27,12 @@ export const networkConfigSchema = {
       default: 0,
       description:
         "0: the gateway's direct peer; n: the n-th address from the right of x-forwarded-for, which needs the gateway's use_remote_address.",
+    },
+    partial_bodies: {
+      type: 'boolean',
+      default: false,
+      description:
+        "True where the gateway's filter has allow_partial_message: Envoy then calls a body whole that it cut at exactly max_request_bytes, so only a content-length tells a size.",
     },
   },
 } as const;

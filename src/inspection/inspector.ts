@@ -8,19 +8,22 @@ import type {
   Network,
   PayloadSize,
 } from '../decision/ports.ts';
-import type { Principal } from '../decision/principal.ts';
+import type { Peer, Principal } from '../decision/principal.ts';
+import { readBody } from './body-reading.ts';
+import type { BodySchema } from './body-schemas.ts';
 import { canonicalPath, rawPath } from './canonical-path.ts';
+import { compileCatalog } from './catalog.ts';
 import { clientAddress } from './client-address.ts';
 import type { CompatibilityConfig, NetworkConfig } from './config.ts';
+import { credentialFault } from './credentials.ts';
 import { canonicalHost } from './host.ts';
-import { jsonLabelFault, parseInference } from './inference.ts';
 import { type JsonDocument, parseJsonBody } from './json-body.ts';
 import { parseMediaType } from './media-type.ts';
 import { ownTwinFault } from './own-twins.ts';
-import { isWhole, payloadSize } from './payload-size.ts';
+import { payloadSize } from './payload-size.ts';
 import { LazyPluginReadings } from './plugin-readings.ts';
 import { isRefusal, malformed, type Refusal, refuse } from './refusal.ts';
-import { type CompiledRoute, compileRoutes } from './route-table.ts';
+import type { CompiledRoute, FindRoute } from './route-table.ts';
 import { soleValue } from './single-header.ts';
 import { isUpgrade } from './upgrade.ts';
 
@@ -36,21 +39,18 @@ export interface InspectorOptions {
  * route's bounds ends there, before any policy. Throws `CatalogError` when the route data is wrong.
  */
 export function createInspector({ catalog, network, compatibility }: InspectorOptions): Inspect {
-  const findRoute = compileRoutes(catalog);
-  const settings: Settings = { findRoute, trustedHops: network.trusted_hops, compatibility };
+  const { findRoute, schemas } = compileCatalog(catalog);
+  const { trusted_hops: trustedHops, partial_bodies: partialBodies = false } = network;
+  const settings: Settings = { findRoute, schemas, trustedHops, partialBodies, compatibility };
   return (request, principal, peer, routing) =>
-    new Inspection(
-      settings,
-      request,
-      principal,
-      principal === undefined && peer === null,
-      routing === 'optional',
-    ).run();
+    new Inspection(settings, request, principal, peer, routing === 'optional').run();
 }
 
 interface Settings {
-  readonly findRoute: ReturnType<typeof compileRoutes>;
+  readonly findRoute: FindRoute;
+  readonly schemas: ReadonlyMap<string, BodySchema>;
   readonly trustedHops: number;
+  readonly partialBodies: boolean;
   readonly compatibility: CompatibilityConfig;
 }
 
@@ -65,7 +65,7 @@ class Inspection {
   readonly #settings: Settings;
   readonly #request: AccessRequest;
   readonly #principal: Principal | undefined;
-  readonly #anonymous: boolean;
+  readonly #peer: Peer | null;
   readonly #optional: boolean;
   #network: Network | undefined;
   #path: string | undefined;
@@ -77,13 +77,13 @@ class Inspection {
     settings: Settings,
     request: AccessRequest,
     principal: Principal | undefined,
-    anonymous: boolean,
+    peer: Peer | null,
     optional: boolean,
   ) {
     this.#settings = settings;
     this.#request = request;
     this.#principal = principal;
-    this.#anonymous = anonymous;
+    this.#peer = peer;
     this.#optional = optional;
   }
 
@@ -98,7 +98,7 @@ class Inspection {
     const host = canonicalHost(request);
     if (isRefusal(host)) return this.#refused(host, false);
     const upgrade = isUpgrade(request);
-    const size = this.#tolerate(payloadSize(request, upgrade), {
+    const size = this.#tolerate(payloadSize(request, upgrade, this.#settings.partialBodies), {
       known: false,
       at_least: request.body.bytes.length,
     } as const);
@@ -148,37 +148,37 @@ class Inspection {
   ): (RouteFindings & { readonly kind: 'found' }) | InspectionRefused | undefined {
     const lookup = this.#segments === undefined ? NO_ROUTE : this.#settings.findRoute(this.#segments, this.#request);
     if (lookup.kind !== 'route') {
-      if (this.#optional) return undefined;
+      if (this.#optional) {
+        const surplus = credentialFault(undefined, this.#principal, this.#peer);
+        return surplus === undefined ? undefined : this.#refused(surplus, false);
+      }
       if (lookup.kind === 'none') return this.#refused(refuse('unknown_route', 'no route matches the path'), true);
       const refusal = refuse('method_not_declared', 'the route does not declare the method');
       return { ...this.#refused(refusal, true), headers: [['allow', lookup.allow]] };
     }
     const { route } = lookup;
     this.#routeName = route.name;
-    const fault = boundsFault(route, size, upgrade);
+    const fault =
+      credentialFault(route.credentials, this.#principal, this.#peer) ??
+      boundsFault(route, this.#principal?.tier, size, upgrade);
     if (fault !== undefined) return this.#refused(fault, true);
-    const inference = route.body === 'json' ? this.#readInference(route, size, label) : undefined;
+    const inference = route.body === 'none' ? undefined : this.#readBody(route, size, label);
     if (isRefusal(inference)) return this.#refused(inference, true);
     const matched = toMatchedRoute(route, this.#segments ?? [], this.#principal, inference);
     if (isRefusal(matched)) return this.#refused(matched, true);
     return { kind: 'found', route: matched, ...(inference === undefined ? {} : { inference }) };
   }
 
-  #readInference(route: CompiledRoute, size: PayloadSize, label: string | undefined): Inference | Refusal {
-    const fault = jsonLabelFault(this.#request, label);
-    if (fault !== undefined) return fault;
-    if (!isWhole(this.#request, size)) {
-      return refuse(
-        'payload_size_unknown',
-        `route \`${route.name}\` reads the body, but the gateway did not send all of it`,
-      );
-    }
-    // Reading costs time in step with the size, and whoever has shown no credential yet can send many.
-    if (this.#anonymous && this.#request.body.bytes.length > MAX_ANONYMOUS_BYTES) {
-      return refuse('payload_too_large', `the payload is larger than an anonymous caller may have read`);
-    }
-    const document = this.#readDocument();
-    return isRefusal(document) ? document : parseInference(document);
+  #readBody(route: CompiledRoute, size: PayloadSize, label: string | undefined): Inference | Refusal {
+    return readBody({
+      request: this.#request,
+      route,
+      size,
+      label,
+      anonymous: this.#principal === undefined && this.#peer === null,
+      schemas: this.#settings.schemas,
+      document: () => this.#readDocument(),
+    });
   }
 
   #readDocument(): JsonDocument | Refusal {
@@ -205,9 +205,6 @@ class Inspection {
   }
 }
 
-/** Reading this much takes a fraction of a millisecond. */
-const MAX_ANONYMOUS_BYTES = 64 * 1024;
-
 const NO_ROUTE = { kind: 'none' } as const;
 
 /** A tunnel's target is a host and port and never a path (RFC 9112 §3.2.3). */
@@ -221,16 +218,29 @@ function mediaTypeOf(label: string | undefined): string | undefined | Refusal {
   return type?.includes('/') ? type : malformed('`content-type` is malformed');
 }
 
-function boundsFault(route: CompiledRoute, size: PayloadSize, upgrade: boolean): Refusal | undefined {
+function boundsFault(
+  route: CompiledRoute,
+  tier: string | undefined,
+  size: PayloadSize,
+  upgrade: boolean,
+): Refusal | undefined {
   if (upgrade && !route.upgrade) {
     return refuse('upgrade_not_declared', `route \`${route.name}\` does not declare upgrades`);
   }
-  if (route.maxBytes === undefined) return undefined;
-  if ((size.known ? size.bytes : size.at_least) > route.maxBytes) {
+  const most = maxBytesOf(route, tier);
+  if (most === undefined) return undefined;
+  if ((size.known ? size.bytes : size.at_least) > most) {
     return refuse('payload_too_large', `the payload is larger than route \`${route.name}\` allows`);
   }
   if (size.known) return undefined;
   return refuse('payload_size_unknown', `route \`${route.name}\` limits the payload, whose size is not known`);
+}
+
+/** The route's own bound holds for every tier: that of a tier can only be the smaller one. */
+function maxBytesOf({ maxBytes, maxBytesByTier }: CompiledRoute, tier: string | undefined): number | undefined {
+  const ofTier = maxBytesByTier === undefined || tier === undefined ? undefined : maxBytesByTier.get(tier);
+  if (ofTier === undefined || maxBytes === undefined) return ofTier ?? maxBytes;
+  return Math.min(ofTier, maxBytes);
 }
 
 function toMatchedRoute(

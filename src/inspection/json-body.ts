@@ -1,6 +1,7 @@
 import { RawJson } from '../decision/json.ts';
-import { type JsonEdit, type JsonLimits, type JsonMember, scanJson } from './json-scanner.ts';
+import { type JsonEdit, type JsonLimits, type JsonMember, type ScannedJson, scanJson } from './json-scanner.ts';
 import { asBuffer, decodeJsonString } from './json-string.ts';
+import { buildJsonValue } from './json-value.ts';
 import { isRefusal, type Refusal } from './refusal.ts';
 
 /** A JSON document that was validated: its own bytes as text, and its top-level members in place. */
@@ -8,11 +9,14 @@ export class JsonDocument {
   readonly kind = 'document';
   /** `undefined` when the document is no object. */
   readonly members: ReadonlyMap<string, JsonMember> | undefined;
+  /** Whether an object of any depth has a key `__proto__`, which some readers assign to a prototype. */
+  readonly hasProtoKey: boolean;
   readonly #bytes: Uint8Array;
   readonly #edits: readonly JsonEdit[];
 
-  constructor(bytes: Uint8Array, members: ReadonlyMap<string, JsonMember> | undefined, edits: readonly JsonEdit[]) {
+  constructor(bytes: Uint8Array, { members, edits, hasProtoKey }: ScannedJson) {
     this.members = members;
+    this.hasProtoKey = hasProtoKey;
     this.#bytes = bytes;
     this.#edits = edits;
   }
@@ -38,6 +42,16 @@ export class JsonDocument {
     return decodeJsonString(this.#bytes, member.start, member.end, true);
   }
 
+  /** The document as a value of plain objects, whose members are all own. */
+  value(): unknown {
+    return buildJsonValue(this.#bytes);
+  }
+
+  /** A member as a document of its own. */
+  nested(member: JsonMember): JsonDocument | Refusal {
+    return parseJsonBody(this.#bytes.subarray(member.start, member.end), true);
+  }
+
   /** A member's JSON text, unchanged. */
   sourceOf(member: JsonMember): string {
     return asBuffer(this.#bytes).toString('latin1', member.start, member.end);
@@ -47,7 +61,7 @@ export class JsonDocument {
 /** Scans bytes into a document; refused when they are not exactly one within the limits. */
 export function parseJsonBody(bytes: Uint8Array, duplicateKeys: boolean): JsonDocument | Refusal {
   const scanned = scanJson(bytes, { ...LIMITS, duplicateKeys });
-  return isRefusal(scanned) ? scanned : new JsonDocument(bytes, scanned.members, scanned.edits);
+  return isRefusal(scanned) ? scanned : new JsonDocument(bytes, scanned);
 }
 
 const LIMITS: Omit<JsonLimits, 'duplicateKeys'> = { maxBytes: 4 * 1024 * 1024, maxDepth: 64 };

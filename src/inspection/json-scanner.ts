@@ -1,6 +1,6 @@
 import { Buffer, isUtf8 } from 'node:buffer';
 import { MAX_CONTAINERS, MAX_EDITS, MAX_INDEXED_KEYS, MAX_VALUES } from './json-bounds.ts';
-import { decodeJsonString, hexQuad } from './json-string.ts';
+import { decodeJsonString, hexQuad, isDigit, isProtoKey, plainEnd } from './json-string.ts';
 import { ObjectKeys } from './object-keys.ts';
 import { malformed, type Refusal, refuse } from './refusal.ts';
 
@@ -36,6 +36,8 @@ export interface ScannedJson {
   /** Of the top-level object; `undefined` when the document is something else. */
   readonly members: ReadonlyMap<string, JsonMember> | undefined;
   readonly edits: readonly JsonEdit[];
+  /** Whether an object of any depth has a key `__proto__`. */
+  readonly hasProtoKey: boolean;
 }
 
 /**
@@ -63,7 +65,6 @@ const COMMA = 0x2c;
 const MINUS = 0x2d;
 const POINT = 0x2e;
 const ZERO = 0x30;
-const NINE = 0x39;
 const COLON = 0x3a;
 const OPEN_BRACKET = 0x5b;
 const BACKSLASH = 0x5c;
@@ -87,6 +88,7 @@ class JsonScanner {
   #indexedKeys = 0;
   #values = 0;
   #containers = 0;
+  #hasProtoKey = false;
   #cause = '';
   /** Whether the last string held an escape. */
   #escaped = false;
@@ -110,7 +112,7 @@ class JsonScanner {
       else state = this.#key(byte);
       if (state !== FAULT && this.#edits.length > MAX_EDITS) state = this.#fault('has too much that needs mending');
       if (state === FAULT) return malformed(`the JSON body ${this.#cause}`);
-      if (state === DONE) return { kind: 'json', members: this.#members, edits: this.#edits };
+      if (state === DONE) return this.#done();
     }
   }
 
@@ -200,6 +202,7 @@ class JsonScanner {
       if (!this.#limits.duplicateKeys) return this.#fault('names a key twice');
       this.#edits.push({ start: twinStart, end: keys.startAfter(twinStart), replacement: '' });
     }
+    if (isProtoKey(this.#bytes, start, this.#position, this.#escaped)) this.#hasProtoKey = true;
     if (this.#depth === 1) {
       this.#memberName = decodeJsonString(this.#bytes, start, this.#position, this.#escaped);
       this.#elements = this.#textBytes = this.#numbers = 0;
@@ -275,26 +278,12 @@ class JsonScanner {
     }
   }
 
+  #done(): ScannedJson {
+    return { kind: 'json', members: this.#members, edits: this.#edits, hasProtoKey: this.#hasProtoKey };
+  }
+
   #fault(cause: string): typeof FAULT {
     this.#cause = cause;
     return FAULT;
   }
-}
-
-/** 1 for the bytes that a JSON string cannot simply hold: its quote, the backslash and control characters. */
-const SPECIAL = new Uint8Array(256);
-SPECIAL.fill(1, 0, SPACE);
-SPECIAL[QUOTE] = SPECIAL[BACKSLASH] = 1;
-
-/** The first special byte at or after a place, the length when there is none: most bytes are passed over here. */
-function plainEnd(bytes: Uint8Array, from: number): number {
-  const end = bytes.length;
-  let i = from;
-  // Inside of the bounds a byte is never absent, and the table has an entry for each.
-  while (i < end && SPECIAL[bytes[i] as number] === 0) i++;
-  return i;
-}
-
-function isDigit(byte: number): boolean {
-  return byte >= ZERO && byte <= NINE;
 }

@@ -6,9 +6,10 @@ import { soleValue } from './single-header.ts';
 /**
  * How large the payload is. Known only if the gateway vouches that it forwarded all of it, or if the client declared
  * a length and the gateway did not say that the body is partial; everything else is a lower bound. Contradictory
- * framing (RFC 9112 §6.3) is refused, because the upstream may believe the other half.
+ * framing (RFC 9112 §6.3) is refused, because the upstream may believe the other half. A gateway that may send partial
+ * bodies vouches for nothing: Envoy 1.40 calls one whole whose first `max_request_bytes` came before the rest.
  */
-export function payloadSize(request: AccessRequest, upgrade: boolean): PayloadSize | Refusal {
+export function payloadSize(request: AccessRequest, upgrade: boolean, partialBodies = false): PayloadSize | Refusal {
   const { body, declaredLength } = request;
   const seen = body.bytes.length;
   const fault = framingFault(request);
@@ -21,6 +22,7 @@ export function payloadSize(request: AccessRequest, upgrade: boolean): PayloadSi
     if (declaredLength !== undefined && seen !== declaredLength) {
       return malformed('the body is shorter than it declares');
     }
+    if (partialBodies && declaredLength === undefined) return { known: false, at_least: seen };
     return { known: true, bytes: seen };
   }
   if (declaredLength === undefined) return { known: false, at_least: seen };

@@ -1,9 +1,16 @@
 import { isObject } from '../decision/json.ts';
 import { isDotSegment } from './canonical-path.ts';
 import type { CatalogFault } from './catalog-error.ts';
+import {
+  choice,
+  isNatural,
+  parseRequirements,
+  REQUIREMENT_KEYS,
+  type RouteRequirements,
+} from './route-requirements.ts';
 
 /** One entry of `catalog.routes`, checked and with its defaults filled in. */
-export interface RouteData {
+export interface RouteData extends RouteRequirements {
   readonly name: string;
   readonly pattern: readonly PatternSegment[];
   readonly methods: ReadonlySet<string>;
@@ -13,7 +20,8 @@ export interface RouteData {
   readonly operation?: string;
   readonly tenant?: 'path' | 'token';
   readonly model?: 'path' | 'body';
-  readonly body: 'json' | 'none';
+  /** `metadata`: the gateway's own reading of a body that it does not send, or the body, or both. */
+  readonly body: 'json' | 'none' | 'metadata';
   readonly maxBytes?: number;
   readonly limits: readonly string[];
   readonly upgrade: boolean;
@@ -39,20 +47,21 @@ export function parseRoute(value: unknown, path: string, faults: CatalogFault[])
   const methods = parseMethods(value['methods'], 'methods', report);
   const operations = parseOperations(value['operations'], methods, parameters, report);
   const source = (key: 'tenant' | 'model', other: string): string | undefined => {
-    const found = optionalChoice(value[key], ['path', other], key, report);
+    const found = choice(value[key], ['path', other], key, report);
     if (found === 'path' && !parameters.has(key)) report(key, `is \`path\` but the path has no \`{${key}}\``);
     if (found === other && parameters.has(key)) report(key, `is \`${other}\` but the path has a \`{${key}}\``);
     return found ?? (parameters.has(key) ? 'path' : undefined);
   };
   const tenant = source('tenant', 'token');
   const model = source('model', 'body');
-  const body = optionalChoice(value['body'], ['json', 'none'], 'body', report) ?? 'none';
-  const kind = optionalChoice(value['kind'], ['ordinary', 'preflight'], 'kind', report) ?? 'ordinary';
+  const body = choice(value['body'], ['json', 'none', 'metadata'], 'body', report) ?? 'none';
+  const kind = choice(value['kind'], ['ordinary', 'preflight'], 'kind', report) ?? 'ordinary';
   const upgrade = value['upgrade'] ?? false;
   if (typeof upgrade !== 'boolean') report('upgrade', 'is neither true nor false');
-  if (model === 'body' && body !== 'json') report('model', 'is `body` but `body` is not `json`');
-  if (upgrade === true && body === 'json')
-    report('upgrade', 'cannot be true with `body: json`: that body is never seen');
+  if (model === 'body' && body === 'none') report('model', 'is `body` but `body` is `none`');
+  if (upgrade === true && body !== 'none')
+    report('upgrade', `cannot be true with \`body: ${body}\`: that body is never seen`);
+  const requirements = parseRequirements(value, body, kind, report);
   if (kind === 'preflight') checkPreflight(value, methods, body, upgrade === true, report);
   const name = matching(value['name'], NAME, 'name', report);
   const operation =
@@ -68,8 +77,9 @@ export function parseRoute(value: unknown, path: string, faults: CatalogFault[])
     name,
     pattern,
     methods,
-    kind: kind === 'preflight' ? 'preflight' : 'ordinary',
-    body: body === 'json' ? 'json' : 'none',
+    kind,
+    body,
+    ...requirements,
     limits,
     upgrade: upgrade === true,
     ...(operations === undefined ? {} : { operations }),
@@ -95,6 +105,7 @@ const KEYS = new Set([
   'max_bytes',
   'limits',
   'upgrade',
+  ...REQUIREMENT_KEYS,
 ]);
 
 const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
@@ -203,15 +214,4 @@ function matching(value: unknown, pattern: RegExp, key: string, report: Report):
   if (typeof value === 'string' && pattern.test(value)) return value;
   report(key, 'is not a name of letters, digits, `_` and `-`');
   return '';
-}
-
-function optionalChoice(value: unknown, choices: readonly string[], key: string, report: Report): string | undefined {
-  if (value === undefined) return undefined;
-  const found = choices.find((choice) => choice === value);
-  if (found === undefined) report(key, `is none of ${choices.map((choice) => `\`${choice}\``).join(', ')}`);
-  return found;
-}
-
-function isNatural(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }

@@ -134,6 +134,10 @@ function parseRoutes(catalog: unknown): readonly CompiledRoute[] {
   const routes = routeList(catalog, faults).flatMap((value, index) => {
     const path = `catalog.routes[${index}]`;
     const data = parseRoute(value, path, faults);
+    const schema = data?.schema;
+    if (schema !== undefined && !hasSchema(catalog, schema)) {
+      faults.push({ path: `${path}.schema`, message: `names \`${schema}\`, which \`catalog.schemas\` lacks` });
+    }
     return data === undefined ? [] : [{ path, route: { ...data, parameters: parametersOf(data) } }];
   });
   const byName = new Map<string, string>();
@@ -163,6 +167,10 @@ function routeList(catalog: unknown, faults: CatalogFault[]): readonly unknown[]
   if (Array.isArray(routes) && routes.length <= MAX_ROUTES) return routes;
   faults.push({ path: 'catalog.routes', message: `is not a list of at most ${MAX_ROUTES} routes` });
   return [];
+}
+
+function hasSchema(catalog: unknown, name: string): boolean {
+  return isObject(catalog) && isObject(catalog['schemas']) && Object.hasOwn(catalog['schemas'], name);
 }
 
 function parametersOf(data: RouteData): readonly (readonly [string, number])[] {

@@ -46,19 +46,31 @@ export function isAllowedCertificate(certificate: X509Certificate, allowed: Read
   return (uri?.startsWith('spiffe://') === true && allowed.has(uri)) || names.dns.some((name) => allowed.has(name));
 }
 
+/**
+ * The certificate that the listener itself verified of whoever connected, as PEM, read once per connection;
+ * `undefined` where it asked for none or believed none.
+ */
+export function createCallerCertificate(config: Pick<DoorListenConfig, 'tls'>): (socket: Socket) => string | undefined {
+  if (config.tls?.client_ca === undefined) return () => undefined;
+  return oncePerSocket((socket) => {
+    if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
+    return socket.getPeerX509Certificate()?.toString();
+  });
+}
+
 function hasAllowedCertificate(socket: Socket, allowed: ReadonlySet<string>): boolean {
   if (!(socket instanceof TLSSocket) || !socket.authorized) return false;
   const certificate = socket.getPeerX509Certificate();
   return certificate !== undefined && isAllowedCertificate(certificate, allowed);
 }
 
-function oncePerSocket(judge: CallerCheck): CallerCheck {
-  const known = new WeakMap<Socket, Caller>();
+function oncePerSocket<T>(judge: (socket: Socket) => T): (socket: Socket) => T {
+  const known = new WeakMap<Socket, { readonly answer: T }>();
   return (socket) => {
     const before = known.get(socket);
-    if (before !== undefined) return before;
-    const caller = judge(socket);
-    known.set(socket, caller);
-    return caller;
+    if (before !== undefined) return before.answer;
+    const answer = judge(socket);
+    known.set(socket, { answer });
+    return answer;
   };
 }

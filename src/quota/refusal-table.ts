@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { Instant, Offender, Refusals } from '../decision/ports.ts';
 import type { QuotaConfig } from './config.ts';
 
@@ -8,8 +9,8 @@ import type { QuotaConfig } from './config.ts';
 export function createRefusalTable(config: QuotaConfig['refusals']): Refusals {
   const { limit, max_entries: maxEntries } = config;
   const periodMs = config.per_seconds * 1000;
-  // Insertion order is the order of last refusal: an entry is taken out before it is put back.
-  const entries = new Map<string, Entry>();
+  // A Map in order of insertion will not do: finding its oldest entry passes over all that were deleted before.
+  const entries = new LRUCache<string, Entry>({ max: maxEntries });
 
   function levelOf(entry: Entry, at: Instant): number {
     const drained = ((at.monotonicMs - entry.atMs) * limit) / periodMs;
@@ -19,19 +20,15 @@ export function createRefusalTable(config: QuotaConfig['refusals']): Refusals {
   return {
     isRepeated: (offender, at) => {
       for (const key of keysOf(offender)) {
-        const entry = entries.get(key);
+        const entry = entries.peek(key);
         if (entry !== undefined && levelOf(entry, at) >= limit) return true;
       }
       return false;
     },
     count: (offender, at) => {
       for (const key of keysOf(offender)) {
-        const before = entries.get(key);
-        entries.delete(key);
+        const before = entries.peek(key);
         entries.set(key, { level: (before === undefined ? 0 : levelOf(before, at)) + 1, atMs: at.monotonicMs });
-        if (entries.size <= maxEntries) continue;
-        const [oldest] = entries.keys();
-        if (oldest !== undefined) entries.delete(oldest);
       }
     },
   };

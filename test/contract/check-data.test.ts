@@ -13,6 +13,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 interface Report {
   readonly faults: readonly { readonly path: string; readonly message: string }[];
+  readonly warnings: readonly { readonly path: string; readonly warning: string; readonly message: string }[];
   readonly combinations: number;
   readonly allowed: number;
   readonly counts: Readonly<Record<string, number>>;
@@ -42,8 +43,11 @@ const INFER = {
   path: '/{tenant}/{model}/{operation}',
   methods: ['POST'],
   operations: { infer: ['POST'] },
+  body: 'json',
+  schema: 'any-object',
 };
 const CATALOG = {
+  schemas: { 'any-object': { type: 'object' } },
   routes: [{ ...INFER, max_bytes: 1000, limits: ['calls'] }],
   limits: {
     calls: { key: ['tenant'], unit: 'calls', kind: 'rate', limit: 5, per_seconds: 1, cost: 1, scope: 'tenant' },
@@ -65,7 +69,7 @@ const CATALOG = {
 describe('sallyport check-data', () => {
   it('finds nothing where everything that passes is charged and bounded', async () => {
     const { code, report } = await check(CATALOG, '--strict');
-    expect(report).toMatchObject({ faults: [], findings: [] });
+    expect(report).toMatchObject({ faults: [], findings: [], warnings: [] });
     // Models × (anonymous + tenants × tiers × (no role, all roles)); bird: free at both, gold at blue; fish: gold diver.
     expect(report.combinations).toBe(2 * (1 + 2 * 2 * 2));
     expect(report.allowed).toBe(2 * (2 + 1) + 1);
@@ -130,15 +134,42 @@ describe('sallyport check-data', () => {
     expect((await check({ ...CATALOG, tier: {} })).code).toBe(1);
   });
 
+  it('warns of routes without bound, schema or limit and of open CORS, which is enough for `--strict`', async () => {
+    const { methods, name, path, operations } = INFER;
+    const portal = { origins: ['*'], credentials: true };
+    const file = join(scratch, 'warned.tar.gz');
+    const catalog = { ...CATALOG, routes: [{ name, path, methods, operations }] };
+    // Under a root of the bundle's own.
+    writeFileSync(file, repacked({ 'data.json': JSON.stringify({ catalog, tenancy: { portal } }) }));
+    const { code, out } = await run(file);
+    expect(code).toBe(0);
+    expect(out.split('\n').filter((line) => line.startsWith('warning: '))).toEqual([
+      'warning: `catalog.routes.infer` has no size limit: give it `max_bytes`',
+      'warning: `catalog.routes.infer` has no `schema` for its bodies, and `body: none` means that none could be applied: set `body: json`',
+      'warning: `catalog.routes.infer` requires no limit: name those that must hold in `limits`',
+      'warning: `tenancy.portal` lets pages of any origin use the credentials of their visitors: name the origins',
+    ]);
+    expect((await run(file, '--strict')).code).toBe(1);
+    expect(JSON.parse((await run(file, '--json')).out)).toMatchObject({ warnings: { length: 4 } });
+  });
+
+  it('exits 1 for a warning alone only where it is told to be strict', async () => {
+    const changed = { ...CATALOG, routes: [{ ...CATALOG.routes[0], schema: undefined }] };
+    const { code, report } = await check(changed);
+    expect({ code, faults: report.faults, findings: report.findings }).toEqual({ code: 0, faults: [], findings: [] });
+    expect(report.warnings).toMatchObject([{ path: 'catalog.routes.infer', warning: 'no_schema' }]);
+    expect((await check(changed, '--strict')).code).toBe(1);
+  });
+
   it('goes through the shipped bundle, by config and by file', async () => {
     const byConfig = await run('--json');
     expect(byConfig.code).toBe(0);
-    expect(JSON.parse(byConfig.out)).toMatchObject({ faults: [], counts: { unbounded: 7, never_passes: 0 } });
+    expect(JSON.parse(byConfig.out)).toMatchObject({ faults: [], counts: { unbounded: 13, never_passes: 0 } });
     expect(await run('bundles/authz.tar.gz', '--json')).toEqual(byConfig);
     const { out } = await run();
     expect(out).toContain('TENANT');
     expect(out).toMatch(
-      /combinations, \d+ allowed; \d+ uncharged, 7 unbounded, 0 that never pass; 0 faults in the data\n$/,
+      /combinations, \d+ allowed; \d+ uncharged, 7 unbounded, 0 that never pass; 0 faults in the data, \d+ warnings\n$/,
     );
   });
 

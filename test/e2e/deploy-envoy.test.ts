@@ -2,6 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { exitCodeOf } from '../../src/main.ts';
+import { runCaptured } from '../support/captured-io.ts';
 import { describeWith } from '../support/describe-with.ts';
 import { HTTP_CLIENT_HEADERS, HTTP_REQUEST_HEADERS, HTTP_UPSTREAM_HEADERS } from '../support/envoy-config.ts';
 import { startProgram } from '../support/programs.ts';
@@ -37,6 +39,15 @@ describe('every Envoy sample is safe to copy', () => {
       merge_slashes: true,
       path_with_escaped_slashes_action: 'REJECT_REQUEST',
       common_http_protocol_options: { headers_with_underscores_action: 'REJECT_REQUEST' },
+    });
+  });
+
+  test.each(readdirSync(FOLDER))('%s passes check-envoy without a finding or a note', async (sample) => {
+    const file = `deploy/envoy/${sample}`;
+    expect(await runCaptured(exitCodeOf, ['check-envoy', '--strict', file])).toEqual({
+      code: 0,
+      stdout: `${file}: OK, no setting undoes a decision\n`,
+      stderr: '',
     });
   });
 

@@ -6,8 +6,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import type { AccessRequest, UnreadableRequest } from '../../src/decision/access-request.ts';
 import { OWNED_HEADERS } from '../../src/decision/decision.ts';
-import type { Authorize } from '../../src/decision/ports.ts';
+import type { Authenticate, Authorize } from '../../src/decision/ports.ts';
 import type { DecisionEvent } from '../../src/decision-log/event.ts';
+import { createChain } from '../../src/identity/authenticator.ts';
+import { createMtlsPeers } from '../../src/identity/mtls-peers.ts';
 import { formatAddress, type ListenAddress } from '../../src/listener/address.ts';
 import type { DoorListenConfig } from '../../src/listener/config.ts';
 import { exitCodeOf } from '../../src/main.ts';
@@ -114,6 +116,16 @@ describe.each<[DoorKind, string, () => Listening, ('stranger' | 'tls')?]>([
     expect(answers.filter(({ allowed }) => allowed)).toEqual([]);
   });
 
+  test('makes no mTLS identity of a principal, a certificate or XFCC that a caller claims', async () => {
+    const random = createRandom(seedOf(`claimed mTLS identities, ${kind} ${name}`));
+    const count = caseCount(250);
+    const caller = await startDoor(kind, listening(), tls(), 'peer', mtlsIdentity);
+    const answers = await inTurns(count, () => caller.ask(randomClaims(random)));
+    console.info(`claimed mTLS identities, ${kind} ${name}: ${count} requests, ${JSON.stringify(caller.believed)}`);
+    expect(caller.believed).toEqual(NOTHING);
+    expect(answers.filter(({ allowed }) => allowed)).toEqual([]);
+  });
+
   test('lets no copy of Sallyport’s own headers through an Allow', async () => {
     const random = createRandom(seedOf(`owned headers, ${kind} ${name}`));
     const caller = await startDoor(kind, listening(), tls(), 'nobody');
@@ -138,6 +150,23 @@ describe('a caller of the gRPC door that may be believed', () => {
     expect(caller.believed.takes).toBeGreaterThan(10);
     expect(caller.believed.otherDecisions).toBeGreaterThan(10);
     expect(caller.believed.claimsRead).toBeGreaterThan(50);
+  });
+
+  test.each<[string, () => Listening, boolean]>([
+    ['on trusted loopback', () => ({ trusted_loopback: true }), false],
+    ['with an allowed certificate', mutual, true],
+  ])('%s makes mTLS identities of what it claims', async (_name, listening, shows) => {
+    const random = createRandom(seedOf('believed mTLS identities'));
+    const caller = await startDoor(
+      'grpc',
+      listening(),
+      shows ? { ca, client: gateway } : undefined,
+      'peer',
+      mtlsIdentity,
+    );
+    await inTurns(200, () => caller.ask(randomClaims(random)));
+    expect(caller.believed.peerIdentities).toBeGreaterThan(50);
+    expect(caller.believed.takes).toBeGreaterThan(10);
   });
 });
 
@@ -213,9 +242,10 @@ async function startDoor(
   listening: Listening,
   tls: CallerTls | undefined,
   charged: 'peer' | 'nobody',
+  authenticate: (believed: Believed) => Authenticate = claimedIdentity,
 ): Promise<Caller> {
   const believed = { ...NOTHING };
-  const authorize = believingCore(believed, charged);
+  const authorize = believingCore(believed, charged, authenticate(believed));
   const config = { listen: '127.0.0.1:0', trusted_loopback: false, max_in_flight: 1_000, ...listening };
   const ports = { authorize, clock: systemClock, startTimer: startSystemTimer, graceMs: 500 };
   if (kind === 'grpc') {
@@ -251,7 +281,7 @@ function loopbackOf(address: ListenAddress): string {
 }
 
 /** A core that makes a peer of every claim which reaches it, and charges that peer. */
-function believingCore(believed: Believed, charged: 'peer' | 'nobody'): Authorize {
+function believingCore(believed: Believed, charged: 'peer' | 'nobody', authenticate: Authenticate): Authorize {
   const terms = { name: 'calls', unit: 'requests', kind: 'rate', limit: 9, per_seconds: 1, cost: 1, scope: 'tenant' };
   const limits = charged === 'peer' ? [{ ...terms, key: ['peer'] }] : [];
   const named = DECISIONS.map((name) => [name, { ...NAMED, name, decision: `${name}/decision` }] as const);
@@ -259,13 +289,7 @@ function believingCore(believed: Believed, charged: 'peer' | 'nobody'): Authoriz
   const { authorize } = core({
     decisions: new Map([['default', NAMED], ...named]),
     currentGeneration: () => generation({ 'authz/limits': limits, 'authz/decision': { allow: true }, ...entrypoints }),
-    authenticate: (request) => {
-      const claimed = [request.sourcePrincipal, request.sourceCertificate, ...request.headers.all(XFCC)];
-      if (claimed.every((claim) => claim === undefined)) return anonymous;
-      believed.peerIdentities += 1;
-      const peer = { spiffeId: SPIFFE_ID, trustDomain: 'td', dnsSans: [], fingerprintSha256: 'ab' };
-      return { kind: 'verified', principal: { ...tenantA, kind: 'mtls' }, peer, stripHeaders: [] };
-    },
+    authenticate,
     quota: {
       take: (plans) => {
         if (plans.some((plan) => plan.length > 0)) believed.takes += 1;
@@ -282,6 +306,28 @@ function believingCore(believed: Believed, charged: 'peer' | 'nobody'): Authoriz
     const outcome = await authorize(request);
     if (outcome.named !== undefined && outcome.named.name !== 'default') believed.otherDecisions += 1;
     return outcome;
+  };
+}
+
+/** Makes a peer of whatever was claimed. */
+function claimedIdentity(believed: Believed): Authenticate {
+  return (request) => {
+    const claimed = [request.sourcePrincipal, request.sourceCertificate, ...request.headers.all(XFCC)];
+    if (claimed.every((claim) => claim === undefined)) return anonymous;
+    believed.peerIdentities += 1;
+    const peer = { spiffeId: SPIFFE_ID, trustDomain: 'td', dnsSans: [], fingerprintSha256: 'ab' };
+    return { kind: 'verified', principal: { ...tenantA, kind: 'mtls' }, peer, stripHeaders: [] };
+  };
+}
+
+/** The real identity step, to which whoever is claimed here would be a trusted peer; what it refuses was believed too. */
+function mtlsIdentity(believed: Believed): Authenticate {
+  const config = { trust_domains: ['td'], from_listener: false, xfcc: { trusted_peers: [SPIFFE_ID] } };
+  const chain = createChain([], systemClock, createMtlsPeers(config));
+  return async (request, at) => {
+    const found = await chain.authenticate(request, at);
+    if (found.kind !== 'anonymous' || found.peer !== null) believed.peerIdentities += 1;
+    return found;
   };
 }
 

@@ -40,14 +40,20 @@ export interface ListenerOptions {
   readonly useRemoteAddress?: boolean;
   readonly trustedHops?: number;
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string };
+  /** What becomes of `x-forwarded-client-cert`, with all that is known of the client's certificate; default: removed. */
+  readonly forwardClientCert?: 'APPEND_FORWARD' | 'SANITIZE_SET' | 'ALWAYS_FORWARD_ONLY';
   /** Upgrades passed on, e.g. `websocket`. */
   readonly upgrades?: readonly string[];
+  /** Reads bodies as this API (`OPENAI_CHAT_COMPLETIONS` …) and tells the authorizer what it read. */
+  readonly llmProtocol?: string;
 }
 
 export interface EnvoyOptions {
   readonly listeners: Readonly<Record<string, ListenerOptions>>;
   /** Upstream clusters by name; `upstream` is the one that routes go to by default. */
   readonly upstreams: Readonly<Record<string, Endpoint>>;
+  /** By name of an upstream: it is spoken to over TLS, with this certificate of our own. */
+  readonly upstreamTls?: Readonly<Record<string, { readonly cert: string; readonly key: string; readonly ca: string }>>;
   /** File that gets one line per request. */
   readonly accessLog?: string;
 }
@@ -85,7 +91,10 @@ export function toEnvoyConfig(options: EnvoyOptions): JsonObject {
     static_resources: {
       listeners: listeners.map(([name, listener]) => toListener(name, listener, options.accessLog)),
       clusters: [
-        ...Object.entries(options.upstreams).map(([name, at]) => toCluster(name, at)),
+        ...Object.entries(options.upstreams).map(([name, at]) => ({
+          ...toCluster(name, at),
+          ...toUpstreamTls(options.upstreamTls?.[name]),
+        })),
         ...listeners.flatMap(([name, { authz }]) => (authz === undefined ? [] : [toAuthzCluster(name, authz)])),
       ],
     },
@@ -114,12 +123,19 @@ function toConnectionManager(name: string, options: ListenerOptions, accessLog: 
     use_remote_address: options.useRemoteAddress ?? false,
     ...(options.trustedHops === undefined ? {} : { xff_num_trusted_hops: options.trustedHops }),
     ...(hardened === true ? HARDENED : {}),
+    ...(options.forwardClientCert === undefined
+      ? {}
+      : {
+          forward_client_cert_details: options.forwardClientCert,
+          set_current_client_cert_details: { subject: true, cert: true, dns: true, uri: true },
+        }),
     ...(upgrades === undefined ? {} : { upgrade_configs: upgrades.map((kind) => ({ upgrade_type: kind })) }),
     ...(accessLog === undefined ? {} : { access_log: [toAccessLog(accessLog)] }),
     route_config: {
       virtual_hosts: [{ name: 'all', domains: ['*'], routes: [toRoute(options)] }],
     },
     http_filters: [
+      ...(options.llmProtocol === undefined ? [] : [AI_FILTER]),
       ...(authz === undefined ? [] : [{ name: 'ext_authz', typed_config: toExtAuthz(name, authz) }]),
       { name: 'router', typed_config: { '@type': `${HTTP_FILTERS}.router.v3.Router` } },
     ],
@@ -127,6 +143,25 @@ function toConnectionManager(name: string, options: ListenerOptions, accessLog: 
 }
 
 const HTTP_FILTERS = 'type.googleapis.com/envoy.extensions.filters.http';
+
+const AI_MANAGER = 'envoy.extensions.filters.http.ai_protocol_manager.v3';
+
+const AI_FILTER: JsonObject = {
+  name: 'envoy.filters.http.ai_protocol_manager',
+  typed_config: {
+    '@type': `type.googleapis.com/${AI_MANAGER}.AiProtocolManager`,
+    request_handling: {},
+    filters: [
+      {
+        name: 'envoy.http.ai_filters.request_info',
+        typed_config: {
+          '@type': 'type.googleapis.com/envoy.extensions.http.ai_filters.request_info.v3.RequestInfo',
+          token_estimation: { tokens_per_byte: 0.25 },
+        },
+      },
+    ],
+  },
+};
 
 const HARDENED: JsonObject = {
   normalize_path: true,
@@ -136,22 +171,30 @@ const HARDENED: JsonObject = {
 };
 
 function toRoute(options: ListenerOptions): JsonObject {
-  const { cluster = 'upstream', clusterHeader, authz } = options;
+  const { cluster = 'upstream', clusterHeader, authz, llmProtocol } = options;
   const target = clusterHeader === undefined ? { cluster } : { cluster_header: clusterHeader };
   const extensions = authz?.contextExtensions;
   return {
     match: { prefix: '/' },
     route: { ...target, timeout: '10s' },
-    ...(extensions === undefined
-      ? {}
-      : {
-          typed_per_filter_config: {
+    typed_per_filter_config: {
+      ...(extensions === undefined
+        ? {}
+        : {
             ext_authz: {
               '@type': `${HTTP_FILTERS}.ext_authz.v3.ExtAuthzPerRoute`,
               check_settings: { context_extensions: extensions },
             },
-          },
-        }),
+          }),
+      ...(llmProtocol === undefined
+        ? {}
+        : {
+            'envoy.filters.http.ai_protocol_manager': {
+              '@type': `type.googleapis.com/${AI_MANAGER}.AiProtocolManagerPerRoute`,
+              request: { llm_protocol: llmProtocol },
+            },
+          }),
+    },
   };
 }
 
@@ -166,6 +209,7 @@ function toExtAuthz(listener: string, authz: ExtAuthz): JsonObject {
     clear_route_cache: authz.clearRouteCache ?? false,
     encode_raw_headers: authz.encodeRawHeaders ?? false,
     include_peer_certificate: authz.includePeerCertificate ?? false,
+    typed_metadata_context_namespaces: ['envoy.ai.request_info'],
     ...(body === undefined
       ? {}
       : {
@@ -264,6 +308,22 @@ function toTransportSocket(tls: NonNullable<ListenerOptions['tls']>): JsonObject
       common_tls_context: {
         tls_certificates: [{ certificate_chain: { filename: tls.cert }, private_key: { filename: tls.key } }],
         ...(clientCa === undefined ? {} : { validation_context: { trusted_ca: { filename: clientCa } } }),
+      },
+    },
+  };
+}
+
+function toUpstreamTls(tls: NonNullable<EnvoyOptions['upstreamTls']>[string] | undefined): JsonObject {
+  if (tls === undefined) return {};
+  return {
+    transport_socket: {
+      name: 'tls',
+      typed_config: {
+        '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+        common_tls_context: {
+          tls_certificates: [{ certificate_chain: { filename: tls.cert }, private_key: { filename: tls.key } }],
+          validation_context: { trusted_ca: { filename: tls.ca } },
+        },
       },
     },
   };

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { JsonObject } from '../../src/decision/json.ts';
 import { type EnvoyOptions, toEnvoyConfig } from './envoy-config.ts';
 import { eventually, type Program, startProgram } from './programs.ts';
 import { requireTool } from './tools.ts';
@@ -18,13 +19,18 @@ export interface Envoy {
 }
 
 /** Starts a real Envoy and waits until its admin interface says it is ready. */
-export async function startEnvoy(options: EnvoyOptions & { readonly logLevel?: string }): Promise<Envoy> {
+export function startEnvoy(options: EnvoyOptions & { readonly logLevel?: string }): Promise<Envoy> {
+  return startBootstrap(toEnvoyConfig(options), options.logLevel);
+}
+
+/** The same for a bootstrap of the test's own. */
+export async function startBootstrap(bootstrap: JsonObject, logLevel = 'warning'): Promise<Envoy> {
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-envoy-'));
   const config = join(folder, 'envoy.json');
   const adminFile = join(folder, 'admin-address');
-  await writeFile(config, JSON.stringify(toEnvoyConfig(options)));
+  await writeFile(config, JSON.stringify(bootstrap));
   const program = startProgram(requireTool('envoy'), [
-    ...['--config-path', config, '--admin-address-path', adminFile, '--log-level', options.logLevel ?? 'warning'],
+    ...['--config-path', config, '--admin-address-path', adminFile, '--log-level', logLevel],
     ...['--concurrency', '1', '--disable-hot-restart', '--drain-time-s', '1', '--parent-shutdown-time-s', '2'],
   ]);
   const stop = async (): Promise<void> => {

@@ -2,10 +2,15 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:http2';
 import * as grpc from '@grpc/grpc-js';
 import type { CertificateFiles } from './certificates.ts';
+import { checkDenial } from './denial-hygiene.ts';
+import { decodeCheckResponse } from './ext-authz-proto.ts';
 
 /** Asks one ext_authz gRPC door over one connection of its own. */
 export interface CheckClient {
-  /** The bytes of the CheckResponse; rejects where the door answers a gRPC error, which it never should. */
+  /**
+   * The bytes of the CheckResponse; rejects where the door answers a gRPC error, which it never should, and where a
+   * denial reveals what no client may know.
+   */
   check(bytes: Buffer, options?: CheckOptions): Promise<Buffer>;
   close(): void;
 }
@@ -43,11 +48,30 @@ export function createCheckClient(target: string, { tls }: CheckClientOptions = 
         client.makeUnaryRequest(CHECK_PATH, same, same, bytes, sent, options, (error, answer) => {
           if (error !== null) reject(error);
           else if (answer === undefined) reject(new Error('no answer'));
-          else resolve(answer);
+          else {
+            try {
+              checkAnswer(answer);
+              resolve(answer);
+            } catch (leak) {
+              reject(leak);
+            }
+          }
         });
       }),
     close: () => client.close(),
   };
+}
+
+/** A body that is no problem details is the policy's own word: the doors write none. */
+function checkAnswer(bytes: Buffer): void {
+  const { deniedResponse } = decodeCheckResponse(bytes);
+  if (deniedResponse === undefined) return;
+  const headerOf = (name: string): string | undefined =>
+    deniedResponse.headers?.find(({ header }) => header.key === name)?.header.value;
+  const contentType = headerOf('content-type');
+  if (contentType !== 'application/problem+json') return;
+  const challenge = headerOf('www-authenticate');
+  checkDenial({ status: deniedResponse.status?.code ?? 0, contentType, challenge, body: deniedResponse.body ?? '' });
 }
 
 function same(bytes: Buffer): Buffer {

@@ -1,4 +1,5 @@
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
+import { checkDenial } from './denial-hygiene.ts';
 
 export interface Answer {
   readonly status: number;
@@ -19,7 +20,10 @@ export interface Asking {
 
 const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 
-/** One HTTP/1.1 request to a loopback port, its target and headers exactly as given. */
+/**
+ * One HTTP/1.1 request to a loopback port, its target and headers exactly as given. Rejects where a denial reveals what
+ * no client may know.
+ */
 export function ask(port: number, asking: Asking = {}): Promise<Answer> {
   const { method = 'GET', path = '/', headers = {}, body, timeoutMs = 15_000 } = asking;
   const single = typeof body === 'string' || body instanceof Uint8Array ? body : undefined;
@@ -33,7 +37,18 @@ export function ask(port: number, asking: Asking = {}): Promise<Answer> {
         response.on('error', reject);
         response.on('end', () => {
           const { statusCode: status = 0, headers: answered } = response;
-          resolve({ status, headers: answered, body: Buffer.concat(chunks).toString('utf8') });
+          const text = Buffer.concat(chunks).toString('utf8');
+          try {
+            checkDenial({
+              status,
+              contentType: answered['content-type'],
+              challenge: answered['www-authenticate'],
+              body: text,
+            });
+            resolve({ status, headers: answered, body: text });
+          } catch (error) {
+            reject(error);
+          }
         });
       },
     );

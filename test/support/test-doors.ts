@@ -14,7 +14,15 @@ export interface TestDoors {
   stop(): Promise<void>;
 }
 
-export async function startTestDoors(authorize: Authorize): Promise<TestDoors> {
+export interface TestDoorsOptions {
+  /** Of each door; default 1,000. */
+  readonly maxInFlight?: number;
+}
+
+export async function startTestDoors(
+  authorize: Authorize,
+  { maxInFlight = 1_000 }: TestDoorsOptions = {},
+): Promise<TestDoors> {
   const faults: unknown[] = [];
   const ports = {
     authorize,
@@ -22,7 +30,7 @@ export async function startTestDoors(authorize: Authorize): Promise<TestDoors> {
     startTimer: startSystemTimer,
     graceMs: 500,
   };
-  const listening = { listen: '127.0.0.1:0', trusted_loopback: true, max_in_flight: 1_000 };
+  const listening = { listen: '127.0.0.1:0', trusted_loopback: true, max_in_flight: maxInFlight };
   const logger = {
     info: () => undefined,
     warn: (entry: object, text?: string) => {

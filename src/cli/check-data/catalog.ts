@@ -1,7 +1,8 @@
 import { isObject } from '../../decision/json.ts';
+import { compileCatalog } from '../../inspection/catalog.ts';
 import { CatalogError, type CatalogFault } from '../../inspection/catalog-error.ts';
 import { parseRoute, type RouteData } from '../../inspection/route-data.ts';
-import { compileRoutes } from '../../inspection/route-table.ts';
+import { checkServices } from './services.ts';
 
 /** The facts of `data.catalog` that a check goes through. */
 export interface Catalog {
@@ -30,7 +31,12 @@ export function readCatalog(value: unknown): CatalogReading {
   };
   if (!isObject(value)) report('catalog', 'is not an object');
   const catalog = isObject(value) ? value : {};
-  checkKeys(catalog, ['routes', 'limits', 'tiers', 'models', 'tenants'], 'catalog', report);
+  checkKeys(
+    catalog,
+    ['routes', 'limits', 'tiers', 'models', 'tenants', 'hosts', 'schemas', 'services'],
+    'catalog',
+    report,
+  );
   const section = (name: string): Map<string, Record<string, unknown>> =>
     sectionOf(catalog[name], `catalog.${name}`, report);
   const [tiers, models, tenants, limits] = [section('tiers'), section('models'), section('tenants'), section('limits')];
@@ -50,10 +56,16 @@ export function readCatalog(value: unknown): CatalogReading {
   for (const [name, model] of models) {
     checkModel(model, { path: `catalog.models.${name}`, tiers, tenants, operations, roles, report });
   }
+  checkHosts(catalog['hosts'], tenants, report);
+  checkServices(catalog['services'], routes, report);
   for (const route of routes) {
     for (const name of route.limits) {
       if (!limits.has(name))
         report(`catalog.routes.${route.name}.limits`, `names the limit \`${name}\`, which has no terms`);
+    }
+    for (const tier of route.maxBytesByTier?.keys() ?? []) {
+      if (!tiers.has(tier))
+        report(`catalog.routes.${route.name}.max_bytes_by_tier`, `names the unknown tier \`${tier}\``);
     }
   }
   return {
@@ -73,7 +85,7 @@ type Names = ReadonlyMap<string, unknown> | ReadonlySet<string>;
 
 function routesOf(catalog: unknown, faults: CatalogFault[]): readonly RouteData[] {
   try {
-    compileRoutes(catalog);
+    compileCatalog(catalog);
   } catch (error) {
     if (!(error instanceof CatalogError)) throw error;
     faults.push(...error.faults);
@@ -125,7 +137,7 @@ interface ModelContext {
 
 function checkModel(model: Record<string, unknown>, context: ModelContext): void {
   const { path, tenants, operations, report } = context;
-  checkKeys(model, ['grants', 'upstreams'], path, report);
+  checkKeys(model, ['grants', 'upstreams', 'role_upstreams'], path, report);
   const grants = isObject(model['grants']) ? model['grants'] : {};
   if (!isObject(model['grants'])) report(`${path}.grants`, 'is not an object');
   for (const [operation, list] of Object.entries(grants)) {
@@ -139,7 +151,47 @@ function checkModel(model: Record<string, unknown>, context: ModelContext): void
   for (const [tenant, upstream] of Object.entries(upstreams)) {
     if (typeof upstream !== 'string' || upstream === '') report(`${path}.upstreams.${tenant}`, 'is not a cluster name');
   }
+  if (model['role_upstreams'] !== undefined) checkRoleUpstreams(model['role_upstreams'], upstreams, context);
 }
+
+/** In order: the first entry whose role the caller has is taken. */
+function checkRoleUpstreams(value: unknown, upstreams: object, { path, roles, report }: ModelContext): void {
+  const place = `${path}.role_upstreams`;
+  if (!isObject(value)) {
+    report(place, 'is not an object');
+    return;
+  }
+  for (const [tenant, entries] of Object.entries(value)) {
+    if (!Object.hasOwn(upstreams, tenant)) report(`${place}.${tenant}`, 'is a tenant without an upstream of its own');
+    if (!Array.isArray(entries)) {
+      report(`${place}.${tenant}`, 'is not a list');
+      continue;
+    }
+    for (const [at, entry] of entries.entries()) {
+      const { role, upstream, ...more } = isObject(entry) ? entry : {};
+      if (typeof role === 'string' && typeof upstream === 'string' && role !== '' && upstream !== '') roles.add(role);
+      else report(`${place}.${tenant}[${at}]`, 'does not name a `role` and its `upstream`');
+      checkKeys(more, [], `${place}.${tenant}[${at}]`, report);
+    }
+  }
+}
+
+function checkHosts(value: unknown, tenants: Names, report: Report): void {
+  if (value === undefined) return;
+  if (!isObject(value)) {
+    report('catalog.hosts', 'is not an object');
+    return;
+  }
+  for (const [host, tenant] of Object.entries(value)) {
+    if (!CANONICAL_HOST.test(host)) report(`catalog.hosts.${host}`, 'is not a host in lower case, without port');
+    if (typeof tenant !== 'string' || !tenants.has(tenant)) {
+      report(`catalog.hosts.${host}`, `names the unknown tenant \`${String(tenant)}\``);
+    }
+  }
+}
+
+/** As requests are read: a rule for a host in another spelling would never hold. */
+const CANONICAL_HOST = /^(?:[a-z0-9_~-]+(?:\.[a-z0-9_~-]+)*|\[[0-9a-f:.]{2,45}\])$/;
 
 function checkGrant(grant: unknown, path: string, { tiers, tenants, roles, report }: ModelContext): void {
   if (!isObject(grant)) {

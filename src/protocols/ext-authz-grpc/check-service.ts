@@ -19,16 +19,23 @@ export interface CheckServicePorts {
 }
 
 /**
- * `Authorization/Check`, for the calls of one kind of caller. INVARIANT: every call is answered with a CheckResponse
+ * `Authorization/Check`, for the calls of one kind of caller, or of the one connection whose certificate (PEM) the
+ * listener verified. INVARIANT: every call is answered with a CheckResponse
  * and the status OK: to Envoy any other status is an error, and under `failure_mode_allow` an error passes.
  */
-export function createCheckService({ authorize, inFlight, logger }: CheckServicePorts, caller: Caller): CallReceiver {
+export function createCheckService(
+  { authorize, inFlight, logger }: CheckServicePorts,
+  caller: Caller,
+  callerCertificate?: string,
+): CallReceiver {
   const believed = caller === 'believed';
 
   async function check(call: GrpcCall, message: Buffer): Promise<void> {
     let answer: Buffer;
     try {
-      const { decision, decisionId } = await authorize(toAccessRequest(message, contextOf(call, believed)));
+      const { decision, decisionId } = await authorize(
+        toAccessRequest(message, contextOf(call, believed, callerCertificate)),
+      );
       answer = toCheckResponse(decision, decisionId);
     } catch (error) {
       answer = failed(error);
@@ -87,9 +94,10 @@ const NO_DECISION_ID = '';
 /** The share of the caller's time after which the core answers. */
 const DEADLINE_SHARE = 0.8;
 
-function contextOf(call: GrpcCall, believed: boolean): CheckContext {
+function contextOf(call: GrpcCall, believed: boolean, callerCertificate: string | undefined): CheckContext {
   const remainingMs = call.remainingMs();
-  return remainingMs === undefined ? { believed } : { believed, deadlineMs: remainingMs * DEADLINE_SHARE };
+  const deadlineMs = remainingMs === undefined ? undefined : remainingMs * DEADLINE_SHARE;
+  return { believed, callerCertificate, deadlineMs };
 }
 
 function unreadable(code: CoreCode, cause: string): UnreadableRequest {

@@ -2,7 +2,7 @@ import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Authorize, StartTimer } from '../../decision/ports.ts';
 import { type ListenAddress, parseListenAddress } from '../../listener/address.ts';
-import { CALLERS, createCallerCheck } from '../../listener/caller.ts';
+import { CALLERS, type Caller, createCallerCertificate, createCallerCheck } from '../../listener/caller.ts';
 import { type Connections, trackConnections } from '../../listener/connections.ts';
 import { createInFlight } from '../../listener/in-flight.ts';
 import { listen } from '../../listener/listen.ts';
@@ -39,6 +39,7 @@ export function createExtAuthzGrpcDoor(ports: ExtAuthzGrpcDoorPorts): ExtAuthzGr
   const { authorize, config, startTimer, logger, graceMs, tlsPollMs } = ports;
   const health = createHealthService({ services: [AUTHORIZATION_SERVICE] });
   const callerOf = createCallerCheck(config);
+  const certificateOf = createCallerCertificate(config);
   const tls: Tls | undefined =
     config.tls &&
     createTls({
@@ -53,16 +54,17 @@ export function createExtAuthzGrpcDoor(ports: ExtAuthzGrpcDoorPorts): ExtAuthzGr
     maxConcurrentCalls: config.max_in_flight * 2,
   });
   const inFlight = createInFlight(config.max_in_flight);
-  const methodsOf = new Map(
-    CALLERS.map((caller) => {
-      const check = createCheckService({ authorize, logger, inFlight }, caller);
-      return [caller, new Map([...health.methods, [CHECK_PATH, check]])];
-    }),
-  );
+  const methodsOf = new Map(CALLERS.map((caller) => [caller, methodsFor(caller)]));
   let running: { readonly server: NetServer; readonly connections: Connections } | undefined;
+
+  function methodsFor(caller: Caller, certificate?: string): ReadonlyMap<string, CallReceiver> {
+    const check = createCheckService({ authorize, logger, inFlight }, caller, certificate);
+    return new Map([...health.methods, [CHECK_PATH, check]]);
+  }
 
   function accept(socket: Socket): void {
     const caller = callerOf(socket);
+    const certificate = certificateOf(socket);
     if (caller === 'refused') {
       logger.limited(
         'caller_refused',
@@ -72,7 +74,8 @@ export function createExtAuthzGrpcDoor(ports: ExtAuthzGrpcDoorPorts): ExtAuthzGr
       );
     }
     // INVARIANT: whose calls they are is known by the connection, and by nothing that is sent on it.
-    sessions.accept(socket, methodsOf.get(caller) ?? NO_METHODS);
+    const methods = certificate === undefined ? methodsOf.get(caller) : methodsFor(caller, certificate);
+    sessions.accept(socket, methods ?? NO_METHODS);
   }
 
   function createSocketServer(): NetServer {

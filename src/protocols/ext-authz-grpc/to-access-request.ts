@@ -31,7 +31,9 @@ export interface CheckContext {
   /** Whether what the caller says of identities and settings may be believed. */
   readonly believed: boolean;
   /** When the answer is due, in milliseconds from now; absent when the caller named no deadline. */
-  readonly deadlineMs?: number;
+  readonly deadlineMs?: number | undefined;
+  /** PEM of the certificate that the door's own listener verified of the caller. */
+  readonly callerCertificate?: string | undefined;
 }
 
 /** Reads the bytes of an `envoy.service.auth.v3.CheckRequest`; what cannot be read is `malformed_request`. */
@@ -87,6 +89,7 @@ function fromAttributes(attributes: WireMessage, context: CheckContext): AccessR
   const peer = fieldOf(attributes, source);
   if (peer !== undefined) setPeer(access, peer);
   if (context.deadlineMs !== undefined) access.deadlineMs = context.deadlineMs;
+  if (context.callerCertificate !== undefined) access.callerCertificate = context.callerCertificate;
   return access;
 }
 

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { type CoreCode, RequestFault } from '../../decision/errors.ts';
 import type { Authorize, Clock, Outcome, StartTimer } from '../../decision/ports.ts';
 import { type ListenAddress, parseListenAddress } from '../../listener/address.ts';
-import { createCallerCheck } from '../../listener/caller.ts';
+import { createCallerCertificate, createCallerCheck } from '../../listener/caller.ts';
 import { trackConnections } from '../../listener/connections.ts';
 import { createInFlight } from '../../listener/in-flight.ts';
 import { listen } from '../../listener/listen.ts';
@@ -63,6 +63,7 @@ export function createExtAuthzHttpDoor(ports: ExtAuthzHttpPorts): ExtAuthzHttpDo
   const capabilities = { queryChanges: false, upstreamHeaders };
   const inFlight = createInFlight(config.max_in_flight);
   const judgeCaller = createCallerCheck(config);
+  const certificateOf = createCallerCertificate(config);
   const tls =
     config.tls &&
     createTls({ files: config.tls, startTimer, ...(onTlsReload === undefined ? {} : { report: onTlsReload }) });
@@ -98,7 +99,9 @@ export function createExtAuthzHttpDoor(ports: ExtAuthzHttpPorts): ExtAuthzHttpDo
     const deadlineMs = dueMs - clock.now().monotonicMs;
     if (deadlineMs <= 0) throw bodyFault('late');
     const check = { method: request.method ?? '', target: request.url ?? '', headers, body };
-    return await authorize(toAccessRequest(check, { pathPrefix: config.path_prefix, capabilities, deadlineMs }));
+    const callerCertificate = certificateOf(request.socket);
+    const context = { pathPrefix: config.path_prefix, capabilities, deadlineMs, callerCertificate };
+    return await authorize(toAccessRequest(check, context));
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse, expects: Expectation): Promise<void> {

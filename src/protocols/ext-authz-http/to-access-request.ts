@@ -21,6 +21,8 @@ export interface ReadingContext {
   readonly capabilities: DoorCapabilities;
   /** Milliseconds from now. */
   readonly deadlineMs: number;
+  /** PEM of the certificate that the door's own listener verified of the caller. */
+  readonly callerCertificate?: string | undefined;
 }
 
 /**
@@ -36,6 +38,7 @@ export function toAccessRequest(check: HttpCheck, context: ReadingContext): Acce
   const requestId = onlyText(headers, 'x-request-id');
   const traceparent = onlyText(headers, 'traceparent');
   const { method, body } = check;
+  const { callerCertificate } = context;
   return {
     door: DOOR,
     method,
@@ -50,6 +53,7 @@ export function toAccessRequest(check: HttpCheck, context: ReadingContext): Acce
     deadlineMs: context.deadlineMs,
     ...(requestId === undefined ? {} : { requestId }),
     ...(traceparent === undefined ? {} : { traceparent }),
+    ...(callerCertificate === undefined ? {} : { callerCertificate }),
   };
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { QuotaState } from '../../../src/decision/charges.ts';
 import { CLIENT_ANSWERS, RequestFault } from '../../../src/decision/errors.ts';
 import type { InspectionRefused, Quota } from '../../../src/decision/ports.ts';
 import {
@@ -23,6 +24,19 @@ const requestCharge = {
   per_seconds: 1,
   cost: 1,
   scope: 'tenant',
+};
+
+const requestState = {
+  kind: 'rate',
+  unit: 'requests',
+  limit: 10,
+  remaining: 9,
+  held: 0,
+  wait_ms: 0,
+  reset_ms: 100,
+  exceeded: false,
+  shadow: false,
+  verified: true,
 };
 
 /** A quota that answers as told and remembers what was given back. */
@@ -240,6 +254,7 @@ describe('metering', () => {
 
   test('a limit that the route requires and the policy forgets is a Deny `quota_missing`', async () => {
     const route = { ...inferRoute, requiredLimits: ['requests'] };
+    let stated: QuotaState['limits'] = { requests: requestState };
     const answer = (value: unknown) =>
       core({
         currentGeneration: () =>
@@ -247,11 +262,14 @@ describe('metering', () => {
             { 'authz/limits': value, 'authz/decision': { allow: true } },
             { inspect: () => inspected({ route }) },
           ),
-        quota: quota(taken),
+        quota: quota(() => ({ kind: 'taken', takeId: 't-1', state: { plan: 0, taken: true, limits: stated } })),
       }).authorize(accessRequest());
     expect((await answer([])).decision).toMatchObject({ kind: 'deny', code: 'quota_missing' });
     expect((await answer({ plans: [[requestCharge], []] })).decision).toMatchObject({ code: 'quota_missing' });
     expect((await answer([requestCharge])).decision).toMatchObject({ kind: 'allow' });
+    // A store that says it took the plan and nothing of the limit.
+    stated = {};
+    expect((await answer([requestCharge])).decision).toMatchObject({ kind: 'deny', code: 'quota_unavailable' });
   });
 
   test.each([

@@ -215,6 +215,7 @@ const FORGERIES: { readonly [name: string]: Forge } = {
   'kid injection': (made) => withHeader(made, { kid: "x' UNION SELECT 'key" }),
   'kid __proto__': (made) => withHeader(made, { kid: '__proto__' }),
   'kid constructor': (made) => withHeader(made, { kid: 'constructor' }),
+  'kid an address': (made) => withHeader(made, { kid: made.url }),
   'kid empty': (made) => withHeader(made, { kid: '' }),
   'kid null': (made) => withHeader(made, { kid: null }),
   'kid a number': (made) => withHeader(made, { kid: 0 }),
@@ -365,6 +366,7 @@ const FORGERIES: { readonly [name: string]: Forge } = {
   'payload with a number out of range': (made) => payloadText(made, text(made).replace('{', '{"x":1e400,')),
   // who and for whom
   'iss missing': (made) => without(made, 'iss'),
+  'iss an address': (made) => withClaims(made, { iss: made.url }),
   'iss unknown': (made) => withClaims(made, { iss: 'https://evil.test' }),
   'iss with a trailing slash': (made) => withClaims(made, { iss: `${iss(made)}/` }),
   'iss in another case': (made) => withClaims(made, { iss: iss(made).toUpperCase() }),
@@ -400,6 +402,24 @@ const FORGERIES: { readonly [name: string]: Forge } = {
   'nbf in milliseconds': (made) => withClaims(made, { nbf: NOW_SECONDS * 1000 }),
   'iat ahead': (made) => withClaims(made, { iat: NOW_SECONDS + 31 }),
   'iat a text': (made) => withClaims(made, { iat: 'now' }),
+  'exp before iat, both within the leeway': (made) =>
+    withClaims(made, { iat: NOW_SECONDS + 20, exp: NOW_SECONDS - 20 }),
+  'exp before nbf, both within the leeway': (made) =>
+    withClaims(made, { iat: undefined, nbf: NOW_SECONDS + 20, exp: NOW_SECONDS - 20 }),
+  // who may present it
+  'cnf x5t#S256 without a peer': (made) =>
+    withClaims(made, { cnf: { 'x5t#S256': Buffer.alloc(32).toString('base64url') } }),
+  'cnf x5t#S256 of no length': (made) => withClaims(made, { cnf: { 'x5t#S256': '' } }),
+  'cnf jkt, presented as a bearer token': (made) =>
+    withClaims(made, { cnf: { jkt: Buffer.alloc(32).toString('base64url') } }),
+  'cnf jwk': (made) => withClaims(made, { cnf: { jwk: publicJwk(made.foreign) } }),
+  'cnf jku': (made) => withClaims(made, { cnf: { jku: made.url, kid: 'x' } }),
+  'cnf kid': (made) => withClaims(made, { cnf: { kid: made.key.kid } }),
+  'cnf empty': (made) => withClaims(made, { cnf: {} }),
+  'cnf null': (made) => withClaims(made, { cnf: null }),
+  'cnf a list': (made) => withClaims(made, { cnf: [] }),
+  'cnf a text': (made) => withClaims(made, { cnf: 'none' }),
+  'cnf false': (made) => withClaims(made, { cnf: false }),
   // mapped claims
   'tenant a list': (made) => withClaims(made, { tenant: ['tenant-a'] }),
   'tenant null': (made) => withClaims(made, { tenant: null }),

@@ -13,7 +13,12 @@ import { DEFAULT_CLAIMS, type SignatureAlgorithm } from '../../../src/identity/c
 import type { CredentialMethod } from '../../../src/identity/credential-method.ts';
 import type { KeySource } from '../../../src/identity/jwks.ts';
 import { createFixedKeySource } from '../../../src/identity/jwks.ts';
-import { createJwtMethod, type IssuerSettings, type JwtIssuer } from '../../../src/identity/jwt.ts';
+import {
+  createJwtMethod,
+  type IssuerSettings,
+  type JwtIssuer,
+  type JwtMethodOptions,
+} from '../../../src/identity/jwt.ts';
 import { importKeySet, parseKeySet } from '../../../src/identity/key-set.ts';
 
 /** 2026-11-22T00:00:00Z, a whole second. */
@@ -202,7 +207,14 @@ export async function jwtIssuer(
 }
 
 export function jwtMethod(...issuers: readonly JwtIssuer[]): CredentialMethod {
-  return createJwtMethod({ issuers, maxTokenBytes: 8192, cacheTtlMs: 60_000, cacheMaxEntries: 10_000 });
+  return jwtMethodWith({}, ...issuers);
+}
+
+export function jwtMethodWith(
+  options: Pick<JwtMethodOptions, 'leaves' | 'confirm'>,
+  ...issuers: readonly JwtIssuer[]
+): CredentialMethod {
+  return createJwtMethod({ issuers, maxTokenBytes: 8192, cacheTtlMs: 60_000, cacheMaxEntries: 10_000, ...options });
 }
 
 export async function verdictOf(

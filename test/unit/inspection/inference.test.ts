@@ -52,7 +52,8 @@ describe('the typed fields of an inference request', () => {
     [withField('"input":"1234","system":"1234"'), { estimated_prompt_tokens: 2 }],
     [withField('"messages":[]'), { message_count: 0, estimated_prompt_tokens: 0 }],
     [withField('"messages":[{"Model":"x","a":[1]},{}]'), { message_count: 2, estimated_prompt_tokens: 2 }],
-    [withField('"__proto__":{"model":"dear"},"constructor":1'), {}],
+    [withField('"constructor":{"prototype":1},"x__proto__":1,"__proto_":"__proto__"'), {}],
+    [withField('"Temperature":1,"top_P":2'), {}],
     ['{"mod\\u0065l":"llama-3-8b"}', {}],
   ])('accepts %s', (body, wanted) => {
     const result = chat(body);
@@ -83,6 +84,13 @@ describe('the typed fields of an inference request', () => {
     ['a long s', withField('"me\\u017f\\u017fages":[]')],
     ['a stream in another case', withField('"sTream":true')],
     ['N', withField('"N":5')],
+    ['a maximum in camel case', withField('"maxTokens":5')],
+    ['a maximum with hyphens', withField('"max-completion-tokens":5')],
+    ['two other keys that differ in case only', withField('"top_p":1,"Top_P":2')],
+    ['two keys in capitals and mixed case', withField('"TOP_P":1,"Top_P":2')],
+    ['a prototype', withField('"__proto__":{"model":"dear"}')],
+    ['an escaped prototype', withField('"\\u005f_proto\\u005F_":1')],
+    ['a prototype deep inside', withField('"messages":[{"x":[{"__proto__":1}]}]')],
     ['stream as text', withField('"stream":"true"')],
     ['stream as number', withField('"stream":1')],
     ['max_tokens as text', withField('"max_tokens":"100"')],

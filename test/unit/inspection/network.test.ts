@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { clientAddress } from '../../../src/inspection/client-address.ts';
+import { clientAddress, createClientIp } from '../../../src/inspection/client-address.ts';
 import { canonicalHost } from '../../../src/inspection/host.ts';
 import { canonicalIp } from '../../../src/inspection/ip-address.ts';
 import { seedOf } from '../../support/seed.ts';
@@ -91,6 +91,48 @@ describe('clientAddress', () => {
     const address = clientAddress(request, hops);
     if (wanted === MALFORMED) expect(address).toMatchObject(MALFORMED);
     else expect(address).toBe(wanted);
+  });
+
+  it.each([
+    '203.0.113.9}',
+    '203.0.113.9\u0000',
+    '203.0.113.9:',
+    '203.0.113.9:4711:1',
+    '203.0.113.9|198.51.100.1',
+    '203.0.113.9 198.51.100.1',
+    '203.0.113.\uff19',
+    '\u0662\u0660\u0663.0.113.9',
+    '203.0.113.9\u200b',
+    '203.0.113.9\u00a0x',
+    '0203.0.113.9',
+    '203.0.113.9/24',
+    '3405803785',
+    '"203.0.113.9"',
+    '[203.0.113.9]',
+    '[2001:db8::1',
+    '2001:db8::1]',
+    '[2001:db8::1%eth0]:80',
+    '2001:db8::1}',
+    '2001:db8::\uff11',
+    '2001\u2236db8::1',
+    'for=203.0.113.9',
+    '__proto__',
+  ])('takes %j for no address, and so for nobody’s', (entry) => {
+    expect(clientAddress(accessRequest({ headers: xff(entry) }), 1)).toMatchObject(MALFORMED);
+    expect(createClientIp({ trusted_hops: 1 })(accessRequest({ headers: xff(entry) }))).toBeUndefined();
+    expect(clientAddress(accessRequest({ sourceAddress: entry }), 0)).toMatchObject(MALFORMED);
+  });
+
+  it('gives every spelling of one address one caller, and two addresses two', () => {
+    const ip = createClientIp({ trusted_hops: 1 });
+    const of = (...entries: string[]) =>
+      new Set(entries.map((entry) => ip(accessRequest({ headers: xff(`198.51.100.7, ${entry}`) }))));
+    const spellings = ['203.0.113.9', ' 203.0.113.9 ', '203.0.113.9:80', '::ffff:203.0.113.9', '::FFFF:cb00:7109'];
+    expect(of(...spellings, '[::ffff:203.0.113.9]:80', '0:0:0:0:0:ffff:203.0.113.9')).toEqual(new Set(['203.0.113.9']));
+    expect(of('2001:db8::1', '2001:0DB8:0:0:0:0:0:1', '[2001:db8::1]', '[2001:db8:0::1]:443')).toEqual(
+      new Set(['2001:db8::1']),
+    );
+    expect(of('::203.0.113.9', '203.0.113.9', '64:ff9b::203.0.113.9', '2001:db8::1', '2001:db8::1:0').size).toBe(5);
   });
 
   it('reaches the input and the refusals', () => {

@@ -99,7 +99,7 @@ describe('compileRoutes', () => {
     [
       'a model from an unread body',
       { routes: [route('/a', { model: 'body' })] },
-      'catalog.routes[0].model is `body` but `body` is not `json`',
+      'catalog.routes[0].model is `body` but `body` is `none`',
     ],
     [
       'an unknown source',

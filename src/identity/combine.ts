@@ -1,0 +1,100 @@
+import type { AccessRequest } from '../decision/access-request.ts';
+import type { Instant } from '../decision/ports.ts';
+import type { Authentication, Peer, Principal } from '../decision/principal.ts';
+import type { CredentialMethod, Found } from './credential-method.ts';
+import { toMtlsPrincipal } from './mtls-principal.ts';
+
+/** Asks several methods about one request; waits only where one of them has to. */
+export function askAll(
+  methods: readonly CredentialMethod[],
+  request: AccessRequest,
+  at: Instant,
+  peer: Peer | null,
+): Found | Promise<Found> {
+  const results = methods.map((method) => attempt(method, request, at, peer));
+  if (allKnown(results)) return combine(results);
+  return Promise.all(results.map((one) => Promise.resolve(one))).then(combine);
+}
+
+/** Who asks, of what the credentials and the certificate together say. */
+export function withPeer(found: Found, peer: Peer | null): Authentication {
+  if (peer === null) return found ?? ANONYMOUS;
+  if (found !== undefined) return { ...found, peer };
+  const principal = toMtlsPrincipal(peer);
+  if (principal === undefined) return { ...ANONYMOUS, peer };
+  return { kind: 'verified', principal, peer, stripHeaders: NOTHING };
+}
+
+/** The same for an answer that is waited for; a function of its own, so that the others pay for no closure. */
+export function withPeerLater(found: Promise<Found>, peer: Peer | null): Promise<Authentication> {
+  return found.then((late) => withPeer(late, peer));
+}
+
+const NOTHING: readonly string[] = Object.freeze([]);
+const ANONYMOUS = Object.freeze({ kind: 'anonymous' as const, peer: null, stripHeaders: NOTHING });
+
+function allKnown(results: readonly (Found | Promise<Found>)[]): results is readonly Found[] {
+  return !results.some((one) => one instanceof Promise);
+}
+
+/** So that one method's bug is not met while another's answer, which nobody would wait for, is still to come. */
+function attempt(
+  method: CredentialMethod,
+  request: AccessRequest,
+  at: Instant,
+  peer: Peer | null,
+): Found | Promise<Found> {
+  try {
+    return method.authenticate(request, at, peer);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+function combine(results: readonly Found[]): Found {
+  const presented = results.filter((found) => found !== undefined);
+  const refused = presented.find((found) => found.kind === 'refused');
+  if (refused !== undefined) return refused;
+  const verified = presented.filter((found) => found.kind === 'verified');
+  const [first, second, ...more] = verified;
+  if (first === undefined || second === undefined) return first;
+  if (more.length > 0) return refuse('more than two credentials');
+  const jwt = verified.find(({ principal }) => principal.kind === 'jwt');
+  const key = verified.find(({ principal }) => principal.kind === 'api_key');
+  if (jwt === undefined || key === undefined) return refuse('two credentials that do not go together');
+  const principal = join(jwt.principal, key.principal);
+  if (principal === undefined) return refuse('an API key and a token that do not belong to one tenant');
+  return {
+    kind: 'verified',
+    principal,
+    peer: null,
+    stripHeaders: [...new Set([...jwt.stripHeaders, ...key.stripHeaders])],
+  };
+}
+
+/**
+ * One principal of a token and an API key: who asks is the token's word, and what the key limits stays limited.
+ * `undefined` unless both name the same tenant, and the token, where it was had for a key, was had for this one.
+ */
+function join(jwt: Principal, key: Principal): Principal | undefined {
+  if (jwt.tenant === undefined || jwt.tenant !== key.tenant) return undefined;
+  if (jwt.keyId !== undefined && jwt.keyId !== key.keyId) return undefined;
+  const tier = jwt.tier ?? key.tier;
+  const models = jwt.models === undefined ? key.models : shared(jwt.models, key.models);
+  return {
+    ...jwt,
+    ...(tier === undefined ? {} : { tier }),
+    ...(key.keyId === undefined ? {} : { keyId: key.keyId }),
+    ...(models === undefined ? {} : { models }),
+    credentials: [...jwt.credentials, ...key.credentials],
+    demo: jwt.demo || key.demo,
+  };
+}
+
+function shared(models: readonly string[], others: readonly string[] | undefined): readonly string[] {
+  return others === undefined ? models : models.filter((model) => others.includes(model));
+}
+
+function refuse(cause: string): Found {
+  return { kind: 'refused', code: 'invalid_credential', cause };
+}
