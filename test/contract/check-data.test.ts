@@ -169,7 +169,7 @@ describe('sallyport check-data', () => {
     const { out } = await run();
     expect(out).toContain('TENANT');
     expect(out).toMatch(
-      /combinations, \d+ allowed; \d+ uncharged, 7 unbounded, 0 that never pass; 0 faults in the data, \d+ warnings\n$/,
+      /combinations, \d+ allowed; \d+ uncharged, 13 unbounded, 0 that never pass; 0 faults in the data, \d+ warnings\n$/,
     );
   });
 
