@@ -59,7 +59,7 @@ export function createVerifiedTokens<T extends object>(options: VerifiedTokensOp
       return undefined;
     },
     add: (token, verified, at) => {
-      if (ttlMs > 0) entries.set(keyOf(token, at), { verified, addedAtMs: at.monotonicMs }, { size: token.length });
+      if (ttlMs > 0) entries.set(keyOf(token, at), { verified, addedAtMs: at.monotonicMs }, { size: token.length + 1 });
     },
   };
 }

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { createActivator } from '../../src/bundle/activator.ts';
 import type { Bundle } from '../../src/bundle/bundle.ts';
 import { mergeData } from '../../src/bundle/merged-data.ts';
-import type { ChargePlan } from '../../src/decision/charges.ts';
+import type { ChargePlan, QuotaState } from '../../src/decision/charges.ts';
 import { OWNED_HEADERS } from '../../src/decision/decision.ts';
 import { createGenerations, type Generations } from '../../src/decision/generations.ts';
 import { isObject } from '../../src/decision/json.ts';
@@ -410,7 +410,7 @@ function createSlowQuota(random: Random): SlowQuota {
         if (how === 1) await sleep(random.below(6));
         if (how === 2) await new Promise<void>((resolve) => held.add(resolve));
         waiting -= 1;
-        return { kind: 'taken', takeId: undefined, state: { plan: 0, taken: true, limits: {} } };
+        return { kind: 'taken', takeId: undefined, state: { plan: 0, taken: true, limits: takenOf(plans) } };
       },
       release: () => Promise.resolve(),
     },
@@ -421,6 +421,26 @@ function createSlowQuota(random: Random): SlowQuota {
     },
     chargeOf: (at) => taken.get(at),
   };
+}
+
+function takenOf(plans: readonly ChargePlan[]): QuotaState['limits'] {
+  return Object.fromEntries(
+    (plans[0] ?? []).map(({ name, kind, unit, limit }) => [
+      name,
+      {
+        kind,
+        unit,
+        limit,
+        remaining: limit,
+        held: 0,
+        wait_ms: 0,
+        reset_ms: 0,
+        exceeded: false,
+        shadow: false,
+        verified: true,
+      },
+    ]),
+  );
 }
 
 function namesOf(plans: readonly ChargePlan[]): string {

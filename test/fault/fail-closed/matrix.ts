@@ -104,7 +104,7 @@ export const MATRIX: Readonly<Record<Dependency, Readonly<Record<Fault, Cell>>>>
     stalled: 'deny issuer_unavailable',
   },
   clock: {
-    down: 'deny, by the door',
+    down: 'deny internal',
     slow: 'deny invalid_credential',
     hang: 'deny deadline',
     garbage: 'deny invalid_credential',
