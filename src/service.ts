@@ -128,7 +128,7 @@ function createExchangeDoor(
 ): TokenExchangeDoor | undefined {
   if (identity.token_exchange === undefined || tokenExchange === undefined) return undefined;
   return createTokenExchangeDoor({
-    config: { listen: identity.token_exchange.listen },
+    listen: identity.token_exchange.listen,
     exchange: (presented, address) => tokenExchange.exchange(presented, address),
     keySet: () => tokenExchange.keySet(),
     startTimer: startSystemTimer,

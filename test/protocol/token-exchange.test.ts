@@ -1,6 +1,5 @@
 import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { checkTokenExchangeListen } from '../../src/protocols/token-exchange/config.ts';
 import type { Exchanged } from '../../src/protocols/token-exchange/from-exchange.ts';
 import { createTokenExchangeDoor, type TokenExchangeDoor } from '../../src/protocols/token-exchange/server.ts';
 import type { PresentedKey } from '../../src/protocols/token-exchange/to-token-request.ts';
@@ -26,7 +25,7 @@ describe('the token exchange over HTTP', () => {
 
   beforeAll(async () => {
     door = createTokenExchangeDoor({
-      config: { listen: '127.0.0.1:0' },
+      listen: '127.0.0.1:0',
       exchange: async (presented, address) => {
         asked.push({ presented, address });
         return await answer();
@@ -200,14 +199,4 @@ describe('the token exchange over HTTP', () => {
     expect(received).toMatch(/^HTTP\/1\.1 400 /);
     expect(asked).toEqual([]);
   });
-});
-
-test.each<[string, readonly string[]]>([
-  ['127.0.0.1:8383', []],
-  ['[::1]:8383', []],
-  ['unix:/run/x.sock', []],
-  ['0.0.0.0:8383', ['doors.x.listen']],
-  ['nowhere', ['doors.x.listen']],
-])('the listener `%s` without TLS', (listen, wanted) => {
-  expect(checkTokenExchangeListen('doors.x', { listen }).map(({ path }) => path)).toEqual(wanted);
 });

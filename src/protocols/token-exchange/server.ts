@@ -1,14 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
 import type { StartTimer } from '../../decision/ports.ts';
 import { type ListenAddress, parseListenAddress } from '../../listener/address.ts';
 import { trackConnections } from '../../listener/connections.ts';
 import { createInFlight } from '../../listener/in-flight.ts';
 import { listen } from '../../listener/listen.ts';
-import { createTls, type TlsReload } from '../../listener/tls.ts';
-import { contextOf } from '../../listener/tls-material.ts';
 import { createAddressBound } from './address-bound.ts';
-import type { TokenExchangeListenConfig } from './config.ts';
 import {
   type Exchanged,
   fromExchange,
@@ -22,7 +18,8 @@ import { readBody } from './read-body.ts';
 import { type PresentedKey, toTokenRequest } from './to-token-request.ts';
 
 export interface TokenExchangeDoorPorts {
-  readonly config: TokenExchangeListenConfig;
+  /** A loopback address or a unix socket: TLS is the gateway's in front of it. */
+  readonly listen: string;
   /** Verifies the key and makes the token; the address is that of the connection, absent on a unix socket. */
   readonly exchange: (presented: PresentedKey, address: string | undefined) => Promise<Exchanged>;
   /** What the tokens are verified with. */
@@ -30,7 +27,6 @@ export interface TokenExchangeDoorPorts {
   readonly startTimer: StartTimer;
   /** A bug met on the way of one request (answered 503), for the operational log. */
   readonly onFault?: (cause: unknown) => void;
-  readonly onTlsReload?: (event: TlsReload) => void;
 }
 
 export interface TokenExchangeDoor {
@@ -56,12 +52,9 @@ const HTTP_OPTIONS: ServerOptions = {
 
 /** `POST /token` (RFC 6749 §4.4) and `GET /.well-known/jwks.json` on a listener of their own. */
 export function createTokenExchangeDoor(ports: TokenExchangeDoorPorts): TokenExchangeDoor {
-  const { config, exchange, keySet, startTimer, onFault = ignore, onTlsReload } = ports;
+  const { listen: listenOn, exchange, keySet, startTimer, onFault = ignore } = ports;
   const inFlight = createInFlight(MAX_IN_FLIGHT);
   const perAddress = createAddressBound(MAX_IN_FLIGHT_PER_ADDRESS);
-  const tls =
-    config.tls &&
-    createTls({ files: config.tls, startTimer, ...(onTlsReload === undefined ? {} : { report: onTlsReload }) });
 
   async function answerToken(request: IncomingMessage): Promise<TokenAnswer> {
     const { headersDistinct: headers, socket } = request;
@@ -119,8 +112,7 @@ export function createTokenExchangeDoor(ports: TokenExchangeDoorPorts): TokenExc
     response.end(body);
   }
 
-  const server: Server =
-    tls === undefined ? createServer(HTTP_OPTIONS) : createTlsServer({ ...HTTP_OPTIONS, ...tls.clientPolicy });
+  const server: Server = createServer(HTTP_OPTIONS);
   // A header too many would be dropped in silence; the size limit bounds them.
   server.maxHeadersCount = 0;
   const connections = trackConnections(server);
@@ -133,17 +125,9 @@ export function createTokenExchangeDoor(ports: TokenExchangeDoorPorts): TokenExc
 
   return {
     async start() {
-      if (tls !== undefined) {
-        tls.start();
-        // Only node:https servers have it, and this is one.
-        const tlsServer = server as ReturnType<typeof createTlsServer>;
-        tlsServer.setSecureContext(contextOf(tls.material()));
-        tls.attach(tlsServer);
-      }
-      return { address: await listen(server, parseListenAddress(config.listen)) };
+      return { address: await listen(server, parseListenAddress(listenOn)) };
     },
     async stop() {
-      tls?.stop();
       await connections.drain({ startTimer, graceMs: GRACE_MS, closeIdle: () => server.closeIdleConnections() });
     },
   };
