@@ -107,6 +107,12 @@ export function createDecider(
     identityReady.set(ready, reasons);
   }
 
+  async function stop(): Promise<void> {
+    authenticator?.stop();
+    await activator.stop();
+    generations.close();
+  }
+
   return {
     authorize: createAuthorize({
       clock: systemClock,
@@ -152,14 +158,16 @@ export function createDecider(
         ...oauth,
         ...(demoIssuer === undefined ? {} : { demoIssuer: demoIssuer.issuer }),
       });
-      await Promise.all([authenticator.start(), activator.start()]);
+      const starts = await Promise.allSettled([authenticator.start(), activator.start()]);
+      const failed = starts.find((start) => start.status === 'rejected');
+      if (failed !== undefined) {
+        // What identity watches would keep the process from ending.
+        await stop();
+        throw failed.reason;
+      }
       reportIdentity();
     },
-    stop: async () => {
-      authenticator?.stop();
-      await activator.stop();
-      generations.close();
-    },
+    stop,
   };
 }
 

@@ -71,26 +71,40 @@ export function createService(config: Config): Service {
     logger.info({ door: name, address: formatAddress(address) }, 'listening');
   }
 
+  async function openAll(): Promise<void> {
+    await decisionLog.start();
+    await decider.start();
+    for (const [name, door] of doors) await open(name, door);
+    if (exchange !== undefined) await open('token_exchange', exchange);
+    health.onChange((ready) => {
+      for (const door of doors.values()) door.setServing(ready);
+    });
+    for (const door of doors.values()) door.setServing(health.ready().ready);
+    await open('operations', operations);
+  }
+
+  async function closeAll(): Promise<void> {
+    await Promise.all([...[...doors.values()].map((door) => door.stop()), exchange?.stop()]);
+    await decider.stop();
+    await operations.stop();
+    await decisionLog.stop();
+  }
+
   return {
     start: async () => {
-      await decisionLog.start();
-      await decider.start();
-      for (const [name, door] of doors) await open(name, door);
-      if (exchange !== undefined) await open('token_exchange', exchange);
-      health.onChange((ready) => {
-        for (const door of doors.values()) door.setServing(ready);
-      });
-      for (const door of doors.values()) door.setServing(health.ready().ready);
-      await open('operations', operations);
+      try {
+        await openAll();
+      } catch (error) {
+        // What is open already would keep the process from ending.
+        await closeAll();
+        throw error;
+      }
     },
     stop: async () => {
       logger.info({ drain_delay_ms: config.operations.drain_delay_ms }, 'draining');
       health.drain();
       await new Promise<void>((resolve) => startSystemTimer(config.operations.drain_delay_ms, resolve));
-      await Promise.all([...[...doors.values()].map((door) => door.stop()), exchange?.stop()]);
-      await decider.stop();
-      await operations.stop();
-      await decisionLog.stop();
+      await closeAll();
       logger.info({}, 'stopped');
     },
     demo: async () => {

@@ -44,7 +44,8 @@ function presentsOnly(headers: RequestHeaders, { credentials }: Principal): bool
     values[0] === credential.presented &&
     headers.all('cookie').length === 0 &&
     headers.all('x-api-key').length === 0 &&
-    headers.all('proxy-authorization').length === 0
+    headers.all('proxy-authorization').length === 0 &&
+    headers.all('dpop').length === 0
   );
 }
 
@@ -79,7 +80,8 @@ function isSame(one: Principal, other: Principal): boolean {
   );
 }
 
-const TOKEN_HEADERS = ['authorization', 'proxy-authorization', 'x-api-key'];
+/** A DPoP proof is good once for each instance that has not seen it yet. */
+const TOKEN_HEADERS = ['authorization', 'proxy-authorization', 'x-api-key', 'dpop'];
 
 function addTokens(found: Collected, values: readonly string[]): void {
   for (const value of values) found.addToken(value);

@@ -79,7 +79,8 @@ function repeatedRefusal(
   authentication: Authentication,
 ): Deny | undefined {
   // A preflight has no credential to show, and browsers behind one address share what is counted there.
-  if (authentication.kind === 'verified' || request.method === 'OPTIONS') return undefined;
+  if (authentication.kind === 'verified') return undefined;
+  if (authentication.kind === 'anonymous' && request.method === 'OPTIONS') return undefined;
   const clientIp = ports.clientIp(request);
   const { peer } = authentication;
   const keyId = authentication.kind === 'refused' ? authentication.keyId : undefined;

@@ -3,11 +3,11 @@ import type { Authenticate, Clock, StartTimer } from '../decision/ports.ts';
 import { createApiKeyMethod } from './api-key.ts';
 import type { KeyDirectory } from './api-key-directory.ts';
 import { isApiKey } from './api-key-format.ts';
-import { askAll, withPeer, withPeerLater } from './combine.ts';
+import { askAll, withoutUnclaimed, withPeer, withPeerLater } from './combine.ts';
 import type { IdentityConfig, IssuerConfig } from './config.ts';
 import type { CredentialMethod } from './credential-method.ts';
 import { createExchangedTokenMethod } from './exchanged-token.ts';
-import { isOpaque } from './introspection.ts';
+import { introspectedTokens } from './introspection.ts';
 import { createKeySource, type KeySource, type Refreshed } from './jwks.ts';
 import { createJwksLoad, type Fetch, type ReadFile } from './jwks-load.ts';
 import { createJwtMethod, type JwtIssuer } from './jwt.ts';
@@ -60,7 +60,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
 
 /**
  * Asks every method, so that a second credential is never overlooked, and tells each which peer asks. A bad credential
- * ends the request even beside a good one, and so does a peer that cannot hold.
+ * ends the request even beside a good one, and so does a bearer token that no method takes, or a peer that cannot hold.
  */
 export function createChain(
   methods: readonly CredentialMethod[],
@@ -73,7 +73,9 @@ export function createChain(
       if (peer !== null && isRefusedPeer(peer)) return peer;
       const [only] = methods;
       const found = methods.length > 1 ? askAll(methods, request, at, peer) : only?.authenticate(request, at, peer);
-      return found instanceof Promise ? withPeerLater(found, peer) : withPeer(found, peer);
+      if (only === undefined) return withPeer(undefined, peer);
+      if (found instanceof Promise) return withPeerLater(found, request, peer);
+      return withPeer(withoutUnclaimed(found, request), peer);
     },
     start: async () => {
       await Promise.all(methods.map((method) => method.start()));
@@ -108,13 +110,14 @@ function jwtMethod(options: AuthenticatorOptions): CredentialMethod | undefined 
   const own = [demoIssuer, tokenExchange?.issuer].filter((issuer) => issuer !== undefined);
   const issuers = [...configured, ...own];
   if (issuers.length === 0) return undefined;
+  const apiKeys = config.api_keys !== undefined;
+  const introspected = config.introspection && introspectedTokens({ jwt: true, apiKeys });
   const jwt = createJwtMethod({
     issuers,
     maxTokenBytes: config.jwt?.max_token_bytes ?? 8192,
     cacheTtlMs: (config.jwt?.cache_ttl_seconds ?? 60) * 1000,
     cacheMaxEntries: config.jwt?.cache_max_entries ?? 10_000,
-    leaves: (token) =>
-      (config.api_keys !== undefined && isApiKey(token)) || (config.introspection !== undefined && isOpaque(token)),
+    leaves: (token) => (apiKeys && isApiKey(token)) || introspected?.(token) === true,
     ...(confirm === undefined ? {} : { confirm }),
   });
   if (tokenExchange === undefined) return jwt;

@@ -26,9 +26,32 @@ export function withPeer(found: Found, peer: Peer | null): Authentication {
 }
 
 /** The same for an answer that is waited for; a function of its own, so that the others pay for no closure. */
-export function withPeerLater(found: Promise<Found>, peer: Peer | null): Promise<Authentication> {
-  return found.then((late) => withPeer(late, peer));
+export function withPeerLater(
+  found: Promise<Found>,
+  request: AccessRequest,
+  peer: Peer | null,
+): Promise<Authentication> {
+  return found.then((late) => withPeer(withoutUnclaimed(late, request), peer));
 }
+
+/**
+ * Refuses a request whose `Authorization` holds a token (`Bearer`, `DPoP`) that no method took: whoever presents one is
+ * not anonymous, and what nobody judged does not go on to the upstream beside a credential that holds.
+ */
+export function withoutUnclaimed(found: Found, { headers }: AccessRequest): Found {
+  if (found?.kind === 'refused') return found;
+  if (found?.principal.credentials.some(({ header }) => header === 'authorization') === true) return found;
+  if (!headers.all('authorization').some((value) => HOLDS_TOKEN.test(value))) return found;
+  return {
+    kind: 'refused',
+    code: 'invalid_credential',
+    cause: 'the token in `authorization` is of no kind that is accepted',
+    challenge: 'Bearer error="invalid_token"',
+  };
+}
+
+/** Anywhere a credential can begin: Envoy joins repeated headers with a comma. */
+const HOLDS_TOKEN = /(?:^|,)\s*(?:bearer|dpop)(?:[\s,]|$)/i;
 
 const NOTHING: readonly string[] = Object.freeze([]);
 const ANONYMOUS = Object.freeze({ kind: 'anonymous' as const, peer: null, stripHeaders: NOTHING });
@@ -63,7 +86,7 @@ function combine(results: readonly Found[]): Found {
   const key = verified.find(({ principal }) => principal.kind === 'api_key');
   if (jwt === undefined || key === undefined) return refuse('two credentials that do not go together');
   const principal = join(jwt.principal, key.principal);
-  if (principal === undefined) return refuse('an API key and a token that do not belong to one tenant');
+  if (principal === undefined) return refuse('an API key and a token that do not go together');
   return {
     kind: 'verified',
     principal,
@@ -74,11 +97,12 @@ function combine(results: readonly Found[]): Found {
 
 /**
  * One principal of a token and an API key: who asks is the token's word, and what the key limits stays limited.
- * `undefined` unless both name the same tenant, and the token, where it was had for a key, was had for this one.
+ * `undefined` unless both name the same tenant. A token that was had for a key goes with none: beside its own it proves
+ * nothing more, and must not pass for the two credentials that a route asks for.
  */
 function join(jwt: Principal, key: Principal): Principal | undefined {
   if (jwt.tenant === undefined || jwt.tenant !== key.tenant) return undefined;
-  if (jwt.keyId !== undefined && jwt.keyId !== key.keyId) return undefined;
+  if (jwt.keyId !== undefined) return undefined;
   const tier = jwt.tier ?? key.tier;
   const models = jwt.models === undefined ? key.models : shared(jwt.models, key.models);
   return {

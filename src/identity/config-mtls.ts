@@ -79,6 +79,12 @@ export function checkMtlsConfig(config: MtlsConfig): readonly ConfigFault[] {
       faults.push({ path: at, message: `\`${trustDomain}\` is none of \`identity.mtls.trust_domains\`: add it there` });
     }
   }
+  if (config.from_listener && xfcc !== undefined) {
+    faults.push({
+      path: `${path}.from_listener`,
+      message: 'excludes `xfcc`: behind a gateway whoever has no certificate would be taken for the gateway',
+    });
+  }
   for (const [index, uri] of (xfcc?.by ?? []).entries()) {
     if (URL.parse(uri) === null) {
       faults.push({

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { AccessRequest } from '../decision/access-request.ts';
 import type { Instant } from '../decision/ports.ts';
 import type { Principal } from '../decision/principal.ts';
@@ -13,10 +14,14 @@ import { SIGNING_ALGORITHMS } from './signing-key.ts';
 /** No token that was had for a key lives longer. */
 export const MAX_LIFETIME_SECONDS = 300;
 
-/** What a token that was had for an API key says of it, beside issuer, audience and times. */
+/**
+ * What a token that was had for an API key says of it, beside issuer, audience and times. `key_mark` changes with the
+ * secret, so that a token does not outlive the secret that it was had for; it tells nothing of 256 random bits.
+ */
 export function toKeyClaims(record: KeyRecord): { readonly [claim: string]: unknown } {
-  const { id, subject = id, tenant, tier, roles, models } = record;
-  return { sub: subject, tenant, tier, roles, ...(models === undefined ? {} : { models }), key_id: id };
+  const { id, secretDigest, subject = id, tenant, tier, roles, models } = record;
+  const mark = hash('sha256', secretDigest, 'base64url').slice(0, 22);
+  return { sub: subject, tenant, tier, roles, ...(models === undefined ? {} : { models }), key_id: id, key_mark: mark };
 }
 
 /** How the JWT method judges such tokens; the key that they were had for is {@link createExchangedTokenMethod}'s part. */
@@ -96,7 +101,7 @@ function isSame(a: unknown, b: unknown): boolean {
   return a.length === b.length && a.every((one, index) => one === b[index]);
 }
 
-const CLAIMS = ['sub', 'tenant', 'tier', 'roles', 'models', 'key_id'] as const;
+const CLAIMS = ['sub', 'tenant', 'tier', 'roles', 'models', 'key_id', 'key_mark'] as const;
 
 /** RFC 6750 §3.1; the same for every fault, so that it tells nothing about what was wrong. */
 const CHALLENGE = 'Bearer error="invalid_token"';

@@ -16,6 +16,9 @@ export interface IntrospectedTokensOptions<T> {
   /** How long an answer is remembered, in milliseconds; 0 for not at all. */
   readonly ttlMs: (found: T) => number;
   readonly sizeBytes: (found: T) => number;
+  /** Whether an answer is worth keeping over others: those that are not never push one out that is. */
+  readonly isGood: (found: T) => boolean;
+  /** Of the good answers, and as many of the others. */
   readonly maxEntries: number;
   readonly clock: Clock;
 }
@@ -28,8 +31,10 @@ const ENTRY_BYTES = 256;
 export function createIntrospectedTokens<T extends object>(
   options: IntrospectedTokensOptions<T>,
 ): IntrospectedTokens<T> {
-  const { identity, ask, ttlMs, sizeBytes, maxEntries, clock } = options;
-  const entries = new LRUCache<string, Entry<T>>({ max: maxEntries, maxSize: MAX_BYTES });
+  const { identity, ask, ttlMs, sizeBytes, isGood, maxEntries, clock } = options;
+  const good = new LRUCache<string, Entry<T>>({ max: maxEntries, maxSize: MAX_BYTES });
+  // Apart, so that invented tokens never push out one that holds.
+  const others = new LRUCache<string, Entry<T>>({ max: maxEntries, maxSize: MAX_BYTES });
   const asking = new Map<string, Promise<T>>();
   // Of fixed length, so that what follows can be read in one way only.
   const prefix = hash('sha256', `${identity.length}:${identity}`, 'base64url');
@@ -41,6 +46,7 @@ export function createIntrospectedTokens<T extends object>(
       const found = await ask(token);
       const keptMs = ttlMs(found);
       const size = ENTRY_BYTES + sizeBytes(found);
+      const entries = isGood(found) ? good : others;
       if (keptMs > 0) entries.set(key, { found, untilMs: askedAtMs + keptMs }, { size });
       return found;
     } finally {
@@ -51,16 +57,17 @@ export function createIntrospectedTokens<T extends object>(
   return {
     find: (token, at) => {
       const key = hash('sha256', `${prefix}${token.length}:${token}`, 'base64url');
-      const entry = entries.get(key);
+      const entry = good.get(key) ?? others.get(key);
       if (entry !== undefined && at.monotonicMs < entry.untilMs) return entry.found;
-      entries.delete(key);
+      good.delete(key);
+      others.delete(key);
       const underway = asking.get(key);
       if (underway !== undefined) return underway;
       const asked = askOnce(key, token);
       asking.set(key, asked);
       return asked;
     },
-    size: () => entries.size,
+    size: () => good.size + others.size,
   };
 }
 

@@ -20,14 +20,31 @@ export interface IntrospectionOptions {
   readonly startTimer: StartTimer;
   /** Judges tokens that are bound to a key (`cnf.jkt`); without it they are refused, and so is the scheme `DPoP`. */
   readonly confirm?: Confirm;
+  /** Which tokens are this method's to judge, by their form; default: the opaque ones. */
+  readonly takes?: (token: string) => boolean;
+}
+
+/** The methods beside the introspection that read bearer tokens. */
+export interface BesideIntrospection {
+  readonly jwt: boolean;
+  readonly apiKeys: boolean;
+}
+
+/** Which tokens are left to the introspection: every one that no other method is there to judge. */
+export function introspectedTokens({ jwt, apiKeys }: BesideIntrospection): (token: string) => boolean {
+  return (token) => !(apiKeys && isApiKey(token)) && !(jwt && isJwt(token));
 }
 
 /**
  * Whether a token says nothing by itself: it is neither an API key nor a JWT, whose three parts begin with a JSON
- * object. The JWT method must leave exactly these to the introspection.
+ * object.
  */
 export function isOpaque(token: string): boolean {
-  return !isApiKey(token) && !(hasJwsForm(token) && JSON_OBJECT.test(token));
+  return !isApiKey(token) && !isJwt(token);
+}
+
+function isJwt(token: string): boolean {
+  return hasJwsForm(token) && JSON_OBJECT.test(token);
 }
 
 /** How `{` and an ASCII character after it begin in base64url. */
@@ -39,7 +56,7 @@ const JSON_OBJECT = /^e[w-z0-3]/;
  * request is denied as `issuer_unavailable`.
  */
 export function createIntrospectionMethod(options: IntrospectionOptions): CredentialMethod {
-  const { maxTokenBytes, confirm } = options;
+  const { maxTokenBytes, confirm, takes = isOpaque } = options;
   const servers = options.servers.map((config) => createServer(config, options));
 
   async function find(bearer: Bearer, at: Instant): Promise<Explained> {
@@ -84,7 +101,7 @@ export function createIntrospectionMethod(options: IntrospectionOptions): Creden
     authenticate: (request, at, peer = null) => {
       try {
         const bearer = parseBearer(request.headers, maxTokenBytes, confirm !== undefined);
-        if (bearer === undefined || !isOpaque(bearer.token)) return undefined;
+        if (bearer === undefined || !takes(bearer.token)) return undefined;
         if (!isToken68(bearer.token)) throw new CredentialFault('the credential is no single bearer token');
         return verify(request, bearer, peer, at);
       } catch (error) {
@@ -123,6 +140,7 @@ function createServer(config: IntrospectionConfig, options: IntrospectionOptions
     identity: JSON.stringify(config),
     ask: async (token) => toVerdict(await introspect(token), config, audiences),
     ttlMs: ({ kind }) => 1000 * (kind === 'explained' ? config.cache_ttl_seconds : config.negative_ttl_seconds),
+    isGood: ({ kind }) => kind === 'explained',
     sizeBytes: (verdict) => (verdict.kind === 'explained' ? verdict.sizeBytes : 0),
     maxEntries: config.cache_max_entries,
     clock,
@@ -143,12 +161,28 @@ function toVerdict(
     // RFC 7662 §2.2: `exp` may be left out; such a token lives for as long as its issuer calls it active.
     const payload = Object.hasOwn(members, 'exp') ? members : { ...members, exp: NEVER };
     const parsed = parseClaims(payload, audiences, mapping);
+    checkPurpose(members, parsed);
     // What a policy reads is what the issuer said.
     const claims = { ...parsed, claims: members as TokenClaims['claims'] };
     return { kind: 'explained', claims, principal: toPrincipal(claims, issuer), sizeBytes };
   } catch (error) {
     if (error instanceof CredentialFault) return { kind: 'unusable', cause: error.message };
     throw error;
+  }
+}
+
+/**
+ * RFC 9449 §6.2: a token of the type `DPoP` is bound, also where its issuer forgets to say to what. `token_use` is how
+ * issuers tell a refresh token, which they call active too, from an access token.
+ */
+function checkPurpose(members: { readonly [name: string]: unknown }, { confirmation }: TokenClaims): void {
+  const type = Object.hasOwn(members, 'token_type') ? members['token_type'] : undefined;
+  const use = Object.hasOwn(members, 'token_use') ? members['token_use'] : undefined;
+  if (typeof type === 'string' && type.toLowerCase() === 'dpop' && confirmation?.jkt === undefined) {
+    throw new CredentialFault('the token is bound to a key (`token_type`), and its issuer does not say to which');
+  }
+  if (use !== undefined && use !== 'access_token' && use !== 'access') {
+    throw new CredentialFault('the token is not an access token (`token_use`)');
   }
 }
 

@@ -72,7 +72,7 @@ function fromCertificate(certificate: PeerCertificate, { trustDomains }: Context
  * Walks XFCC from the right. INVARIANT: an element is looked at only while `peer` is a trusted one, which wrote it of
  * its own client; so what an untrusted peer says of others changes nothing, well-formed or not.
  */
-function behind(direct: Peer, request: AccessRequest, context: Context): Peer {
+function behind(direct: Peer, request: AccessRequest, context: Context): Peer | null {
   let peer = direct;
   if (!isTrusted(peer, context)) return peer;
   const elements = parseXfcc(request.headers.all(XFCC));
@@ -82,7 +82,8 @@ function behind(direct: Peer, request: AccessRequest, context: Context): Peer {
     checkBy(element, peer, context);
     peer = toElementPeer(element, context);
   }
-  return peer;
+  // A proxy speaks for its client; where it says nothing of one, the client showed no certificate.
+  return isTrusted(peer, context) ? null : peer;
 }
 
 function isTrusted({ spiffeId }: Peer, { trustedPeers }: Context): boolean {

@@ -3,7 +3,7 @@ import type { KeyDirectory } from './api-key-directory.ts';
 import type { IdentityConfig } from './config.ts';
 import type { CredentialMethod } from './credential-method.ts';
 import { createDpop } from './dpop.ts';
-import { createIntrospectionMethod } from './introspection.ts';
+import { createIntrospectionMethod, introspectedTokens } from './introspection.ts';
 import type { FetchPost } from './introspection-client.ts';
 import type { ReadFile } from './jwks-load.ts';
 import type { Confirm } from './jwt-confirmation.ts';
@@ -40,7 +40,11 @@ export function createOAuth(options: OAuthOptions): OAuth {
   if (config.introspection !== undefined) {
     const maxTokenBytes = config.jwt?.max_token_bytes ?? MAX_TOKEN_BYTES;
     const servers = config.introspection;
-    methods.push(createIntrospectionMethod({ servers, maxTokenBytes, fetch, clock, startTimer, ...shared }));
+    const takes = introspectedTokens({
+      jwt: config.jwt !== undefined || config.token_exchange !== undefined,
+      apiKeys: config.api_keys !== undefined,
+    });
+    methods.push(createIntrospectionMethod({ servers, maxTokenBytes, fetch, clock, startTimer, takes, ...shared }));
   }
   const tokenExchange = exchange(options);
   return { ...shared, methods, ...(tokenExchange === undefined ? {} : { tokenExchange }) };

@@ -695,10 +695,22 @@ describe('a service whose bundle is no good does not start', () => {
     const file = join(folder, `${name.replaceAll(' ', '-')}.tar.gz`);
     if (bytes !== undefined) writeFileSync(file, bytes);
     const config = join(folder, 'sallyport.yaml');
+    // What identity watches must not keep the process from ending.
+    const issuer = await createTestIssuer();
+    const jwksFile = join(folder, 'jwks.json');
+    await issuer.writeJwks(jwksFile);
+    const keysFile = join(folder, 'api-keys.yaml');
+    writeFileSync(keysFile, 'keys: []\n');
+    const service = await toServiceConfig({
+      issuer,
+      jwksFile,
+      decisions: { default: { decision, result: 'sallyport' } },
+    });
     writeFileSync(
       config,
       stringify({
-        ...(await toServiceConfig({ decisions: { default: { decision, result: 'sallyport' } } })),
+        ...service,
+        identity: { ...(service['identity'] as object), api_keys: { file: keysFile } },
         bundles: { authz: { file, trust: pinOf(pinned) } },
       }),
     );

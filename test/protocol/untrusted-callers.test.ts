@@ -340,7 +340,7 @@ function claimsIn(request: AccessRequest | UnreadableRequest): boolean {
 function randomClaims(random: Random): Claims {
   const maybe = <T extends object>(value: T): T | Record<never, never> => (random.chance(0.5) ? value : {});
   const xfcc = random.pick([XFCC, 'X-Forwarded-Client-Cert', 'x-forwarded-client-CERT']);
-  const peer = `By=spiffe://td/us;Hash=${'ab'.repeat(32)};URI=${SPIFFE_ID}`;
+  const peer = `By=${SPIFFE_ID};Hash=${'ab'.repeat(32)};URI=${SPIFFE_ID}/client`;
   const metadata = { filterMetadata: { [random.pick(['sallyport', 'envoy.filters.http.jwt_authn'])]: struct() } };
   return {
     headersRaw: random.chance(0.3),

@@ -43,6 +43,16 @@ describe('a credential of this request never stands in its event', () => {
     ['a Basic password', [['authorization', 'Basic YWxpY2U6aHVudGVyMg==']], '/a/hunter2', '/a/[masked]'],
     ['a proxy’s credential', [['proxy-authorization', 'Bearer proxy-secret']], '/proxy-secret', '/[masked]'],
     ['an API key', [['x-api-key', 'sk-1234567']], '/sk-1234567', '/[masked]'],
+    ['a DPoP proof', [['dpop', JWT]], `/a/${JWT}/b`, '/a/[masked]/b'],
+    [
+      'a DPoP proof beside its token',
+      [
+        ['authorization', 'DPoP the-token'],
+        ['dpop', JWT],
+      ],
+      `/${SIGNATURE}/the-token`,
+      '/[masked]/[masked]',
+    ],
     [
       'a cookie',
       [['cookie', 'a=b; session=abcdefghij; c="quoted-one"']],

@@ -91,6 +91,11 @@ describe('whoever keeps being refused', () => {
     const seen = await watch({ authenticate: () => anonymous }, { repeated: true, request: { method: 'OPTIONS' } });
     expect(seen).toMatchObject({ code: 'allow', asked: [], counted: [] });
   });
+
+  test('with a bad credential is no preflight, whatever its method', async () => {
+    const seen = await watch({ authenticate: () => refused }, { repeated: true, request: { method: 'OPTIONS' } });
+    expect(seen).toMatchObject({ code: 'too_many_refusals' });
+  });
 });
 
 describe('a refusal', () => {

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type AuthenticatorOptions, createAuthenticator, createChain } from '../../../src/identity/authenticator.ts';
+import { DEFAULT_CLAIMS } from '../../../src/identity/config.ts';
 import type { CredentialMethod, Found } from '../../../src/identity/credential-method.ts';
+import { createOAuth } from '../../../src/identity/oauth.ts';
 import {
   AT,
   INVALID,
@@ -45,6 +47,52 @@ describe('without an issuer', () => {
       expect(authenticator.authenticate(request(...values), AT)).toEqual(ANONYMOUS);
       expect(authenticator.ready()).toEqual({ ready: true, reasons: [] });
       authenticator.stop();
+    },
+  );
+});
+
+describe('with introspection and no issuer of JWTs', () => {
+  const config = {
+    introspection: [
+      {
+        issuer: 'https://opaque.test',
+        url: 'https://opaque.test/introspect',
+        client_id: 'gateway',
+        client_secret: 'secret',
+        audiences: ['sallyport'],
+        claims: DEFAULT_CLAIMS,
+        cache_ttl_seconds: 0,
+        negative_ttl_seconds: 0,
+        deadline_ms: 200,
+        max_in_flight: 4,
+        cache_max_entries: 10,
+      },
+    ],
+  };
+
+  test.each([bearer().slice('Bearer '.length), 'sp_abc', 'opaque', 'a.b.c.d.e'])(
+    'every token is asked about, whatever its form: %s',
+    async (presented) => {
+      const { options } = optionsOf(config);
+      const asked: string[] = [];
+      const { methods } = createOAuth({
+        ...options,
+        refusals: { isRepeated: () => false, count: () => {} },
+        newTokenId: () => 'id',
+        report: () => {},
+        fetch: async (_url, { body }) => {
+          asked.push(new URLSearchParams(body).get('token') ?? '');
+          return {
+            status: 200,
+            body: (async function* () {
+              yield Buffer.from('{"active":false}');
+            })(),
+          };
+        },
+      });
+      const authenticator = createAuthenticator({ ...options, methods });
+      expect(await authenticator.authenticate(request(`Bearer ${presented}`), AT)).toMatchObject(INVALID);
+      expect(asked).toEqual([presented]);
     },
   );
 });

@@ -143,6 +143,7 @@ describe('an API key and a token', () => {
     ['whose key names no tenant', [jwt(), verified(without('api_key'))]],
     ['that both name no tenant', [verified(without('jwt')), verified(without('api_key'))]],
     ['whose token was had for another key', [jwt({ keyId: 'key-2' }), key()]],
+    ['whose token was had for this very key', [jwt({ keyId: 'key-1' }), key({ keyId: 'key-1' })]],
     ['beside a third credential', [jwt(), key(), key()]],
   ])('%s are refused', (_title, found) => {
     expect(answer(null, ...found)).toMatchObject({ kind: 'refused', code: 'invalid_credential' });
@@ -165,6 +166,38 @@ describe('other credentials', () => {
 
   test('beside a bad one are refused for it', () => {
     expect(answer(null, jwt(), REFUSED, key())).toBe(REFUSED);
+  });
+});
+
+describe('a token in `authorization` that no method took', () => {
+  const ask = (authorizations: readonly string[], ...found: readonly Found[]) =>
+    createChain(
+      found.map((one) => method(one)),
+      clock,
+      () => PEER,
+    ).authenticate(request(...authorizations), AT);
+
+  test.each([
+    ['Bearer x'],
+    ['bearer x.y.z'],
+    ['DPoP x'],
+    ['Bearer'],
+    ['Bearer\tx'],
+    ['Basic YTpi, Bearer x'],
+    ['Basic YTpi', 'Bearer x'],
+  ])('is refused: %s', async (...values) => {
+    const refused = { kind: 'refused', code: 'invalid_credential', peer: PEER };
+    expect(ask(values, undefined)).toMatchObject(refused);
+    expect(ask(values, undefined, undefined)).toMatchObject(refused);
+    expect(ask(values, key(), undefined)).toMatchObject(refused);
+    const late = createChain([method(undefined, undefined, true), method(key())], clock, () => PEER);
+    expect(await late.authenticate(request(...values), AT)).toMatchObject(refused);
+  });
+
+  test('is not one that a method took, another scheme, or one where nothing reads tokens', () => {
+    expect(ask(['Bearer x'], jwt(), undefined)).toMatchObject({ principal: { kind: 'jwt' } });
+    expect(ask(['Basic YTpi'], undefined, key())).toMatchObject({ principal: { kind: 'api_key' } });
+    expect(ask(['Bearer x'])).toMatchObject({ principal: { kind: 'mtls' } });
   });
 });
 

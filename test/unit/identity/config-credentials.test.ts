@@ -176,6 +176,12 @@ describe('a fault, with its key', () => {
       /none of `identity.mtls.trust_domains`/,
     ],
     [
+      'the certificate of the listener beside xfcc',
+      { mtls: { trust_domains: ['a'], from_listener: true, xfcc: { trusted_peers: ['spiffe://a/b'] } } },
+      'mtls.from_listener',
+      /excludes `xfcc`/,
+    ],
+    [
       '`by` that is no URI',
       { mtls: { trust_domains: ['a'], xfcc: { trusted_peers: ['spiffe://a/b'], by: ['gateway'] } } },
       'mtls.xfcc.by[0]',

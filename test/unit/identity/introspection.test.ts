@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_CLAIMS, type IntrospectionConfig } from '../../../src/identity/config.ts';
 import { createDpop } from '../../../src/identity/dpop.ts';
-import { createIntrospectionMethod, isOpaque } from '../../../src/identity/introspection.ts';
+import { createIntrospectionMethod, introspectedTokens, isOpaque } from '../../../src/identity/introspection.ts';
 import type { FetchPost, FetchPostInit } from '../../../src/identity/introspection-client.ts';
 import { dpopRequest, proof, thumbprintOf } from './dpop-support.ts';
 import { AT, later, manualTime, NOW_SECONDS, request, testKey, turn } from './support.ts';
@@ -108,6 +108,17 @@ describe('what is asked', () => {
     },
   );
 
+  const JWT = `${Buffer.from('{"alg":"ES256"}').toString('base64url')}.e30.AA`;
+
+  test.each([
+    [false, false, [JWT, 'sp_abc', 'abc']],
+    [true, false, ['sp_abc', 'abc']],
+    [false, true, [JWT, 'abc']],
+    [true, true, ['abc']],
+  ])('is every token that no other method judges (JWT %s, API keys %s)', (jwt, apiKeys, taken) => {
+    expect([JWT, 'sp_abc', 'abc'].filter(introspectedTokens({ jwt, apiKeys }))).toEqual(taken);
+  });
+
   test.each(['', 'a b', 'a,b', 'a, Bearer b', 'ä'])('`%s` is no token and nobody is asked', async (token) => {
     const { asked, ask } = open(ACTIVE);
     expect(await ask(token)).toMatchObject(REFUSED);
@@ -148,6 +159,8 @@ describe('what an active token says', () => {
     ['for others', { ...ACTIVE, aud: ['other'] }],
     ['of another issuer', { ...ACTIVE, iss: 'https://other.test' }],
     ['expired', { ...ACTIVE, exp: NOW_SECONDS }],
+    ['bound to a key that is not told', { ...ACTIVE, token_type: 'DPoP' }],
+    ['a refresh token', { ...ACTIVE, token_use: 'refresh_token' }],
     ['with an exp that is none', { ...ACTIVE, exp: 'soon' }],
     ['not valid yet', { ...ACTIVE, nbf: NOW_SECONDS + 1 }],
     ['issued in the future', { ...ACTIVE, iat: NOW_SECONDS + 1 }],
@@ -259,6 +272,16 @@ describe('an endpoint that gives no sound answer makes no token good', () => {
 });
 
 describe('what is remembered', () => {
+  test('of a good token is not pushed out by those that are none', async () => {
+    let answer: object = ACTIVE;
+    const { ask, asked } = open(() => Promise.resolve(reply(answer)), [{ cache_max_entries: 2 }]);
+    await ask('good');
+    answer = { active: false };
+    for (const one of ['a', 'b', 'c', 'd']) expect(await ask(one)).toMatchObject(REFUSED);
+    expect(await ask('good')).toMatchObject({ kind: 'verified' });
+    expect(asked).toHaveLength(5);
+  });
+
   test('one question for all who ask at the same time', async () => {
     const { ask, asked } = open(ACTIVE);
     const found = await Promise.all(Array.from({ length: 100 }, () => ask()));

@@ -197,8 +197,8 @@ describe('XFCC', () => {
       { sourcePrincipal: INGRESS, xfcc: `${of('admin', EDGE)},${of('web', EDGE)},${of('edge')}` },
       client('web'),
     ],
-    ['that ends at a trusted peer names that', { sourcePrincipal: INGRESS, xfcc: of('edge') }, client('edge')],
-    ['that is absent leaves the trusted peer', { sourcePrincipal: INGRESS }, workload('ingress')],
+    ['that ends at a trusted peer names nobody', { sourcePrincipal: INGRESS, xfcc: of('edge') }, null],
+    ['that is absent names nobody', { sourcePrincipal: INGRESS }, null],
     [
       'with nothing but a hash names a fingerprint',
       { sourcePrincipal: INGRESS, xfcc: `By=${INGRESS};Hash=${HASH}` },

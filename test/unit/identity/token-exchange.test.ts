@@ -34,6 +34,7 @@ describe('a key is exchanged', () => {
       tier: 'premium',
       roles: ['reader', 'writer'],
       key_id: KEY_ID,
+      key_mark: expect.stringMatching(/^[\w-]{22}$/),
       jti: 'token-1',
       iat: NOW_SECONDS,
       exp: NOW_SECONDS + 300,
@@ -144,6 +145,7 @@ describe('a token that was had for a key', () => {
         state.clientIp = undefined;
       },
     ],
+    ['its secret is another', ({ keys }) => keys.set(KEY_ID, record({ sha256: 'ab'.repeat(32) }))],
     ['its tenant is another', ({ keys }) => keys.set(KEY_ID, record({ tenant: 'tenant-b' }))],
     ['its tier is another', ({ keys }) => keys.set(KEY_ID, record({ tier: 'free' }))],
     ['it lost a role', ({ keys }) => keys.set(KEY_ID, record({ roles: ['reader'] }))],
