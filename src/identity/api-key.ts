@@ -4,6 +4,7 @@ import type { KeyRecord } from './api-key-record.ts';
 import { type KeyJudgement, verifyApiKey } from './api-key-verify.ts';
 import { CredentialFault } from './credential-fault.ts';
 import type { CredentialMethod, Found } from './credential-method.ts';
+import { INVALID_TOKEN } from './token-refusal.ts';
 
 export interface ApiKeyMethodOptions {
   readonly directory: KeyDirectory;
@@ -107,10 +108,7 @@ const STRIPPED = {
   authorization: Object.freeze(['authorization']),
 } as const;
 
-/** RFC 6750 §3.1; the same for every fault, so that it tells nothing about what was wrong. */
-const CHALLENGE = 'Bearer error="invalid_token"';
-
 function refuse(judged: Extract<KeyJudgement, { kind: 'refused' }>, header?: Presented['header']): Found {
   if (judged.code === 'issuer_unavailable' || header !== 'authorization') return judged;
-  return { ...judged, challenge: CHALLENGE };
+  return { ...judged, challenge: INVALID_TOKEN };
 }

@@ -1,5 +1,6 @@
 import { isObject, type JsonValue } from '../decision/json.ts';
 import type { Instant } from '../decision/ports.ts';
+import type { Principal } from '../decision/principal.ts';
 import type { ClaimsMapping } from './config.ts';
 import { CredentialFault } from './credential-fault.ts';
 import { type Confirmation, parseConfirmation } from './jwt-confirmation.ts';
@@ -60,6 +61,22 @@ export function parseClaims(
     claims: payload as { readonly [name: string]: JsonValue },
     confirmation,
   };
+}
+
+/** Who a token speaks for, before it is known how it was presented. */
+export function toTokenPrincipal(claims: TokenClaims, issuer: string, demo: boolean): Omit<Principal, 'credentials'> {
+  const { subject, tenant, tier, roles, scopes } = claims;
+  return Object.freeze({
+    kind: 'jwt' as const,
+    ...(subject === undefined ? {} : { subject }),
+    issuer,
+    ...(tenant === undefined ? {} : { tenant }),
+    ...(tier === undefined ? {} : { tier }),
+    roles,
+    scopes,
+    claims: claims.claims,
+    demo,
+  });
 }
 
 /** Why the token does not hold at this moment (RFC 7519 §4.1.4–6, with leeway), `undefined` when it does. */

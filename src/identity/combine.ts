@@ -3,6 +3,7 @@ import type { Instant } from '../decision/ports.ts';
 import type { Authentication, Peer, Principal } from '../decision/principal.ts';
 import type { CredentialMethod, Found } from './credential-method.ts';
 import { toMtlsPrincipal } from './mtls-principal.ts';
+import { refuseToken } from './token-refusal.ts';
 
 /** Asks several methods about one request; waits only where one of them has to. */
 export function askAll(
@@ -42,12 +43,7 @@ export function withoutUnclaimed(found: Found, { headers }: AccessRequest): Foun
   if (found?.kind === 'refused') return found;
   if (found?.principal.credentials.some(({ header }) => header === 'authorization') === true) return found;
   if (!headers.all('authorization').some((value) => HOLDS_TOKEN.test(value))) return found;
-  return {
-    kind: 'refused',
-    code: 'invalid_credential',
-    cause: 'the token in `authorization` is of no kind that is accepted',
-    challenge: 'Bearer error="invalid_token"',
-  };
+  return refuseToken('the token in `authorization` is of no kind that is accepted');
 }
 
 /** Anywhere a credential can begin: Envoy joins repeated headers with a comma. */

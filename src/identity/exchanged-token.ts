@@ -6,10 +6,10 @@ import type { KeyDirectory } from './api-key-directory.ts';
 import { type KeyRecord, recordFault } from './api-key-record.ts';
 import { DEFAULT_CLAIMS } from './config-jwt.ts';
 import type { TokenExchangeConfig } from './config-oauth.ts';
-import { CredentialFault } from './credential-fault.ts';
 import type { CredentialMethod, Found } from './credential-method.ts';
 import type { IssuerSettings } from './jwt.ts';
 import { SIGNING_ALGORITHMS } from './signing-key.ts';
+import { refuseToken, toTokenRefusal } from './token-refusal.ts';
 
 /** No token that was had for a key lives longer. */
 export const MAX_LIFETIME_SECONDS = 300;
@@ -60,20 +60,20 @@ export function createExchangedTokenMethod(options: ExchangedTokenMethodOptions)
     if (found?.kind !== 'verified' || found.principal.issuer !== issuer) return found;
     const { principal } = found;
     const keyId = principal.claims['key_id'];
-    if (typeof keyId !== 'string') return refuse('the token names no API key');
+    if (typeof keyId !== 'string') return refuseToken('the token names no API key');
     const conclude = (record: KeyRecord | undefined): Found => {
-      if (record === undefined) return refuse('the API key of the token does not exist any more');
+      if (record === undefined) return refuseToken('the API key of the token does not exist any more');
       const fault = recordFault(record, at, () => clientIp(request)) ?? differenceFault(principal, record);
-      if (fault !== undefined) return refuse(fault, record.id);
+      if (fault !== undefined) return { ...refuseToken(fault), keyId: record.id };
       const { models } = record;
       const bound = { ...principal, keyId: record.id, ...(models === undefined ? {} : { models }) };
       return { ...found, principal: bound };
     };
     try {
       const record = directory.find(keyId, at);
-      return record instanceof Promise ? record.then(conclude).catch(toRefusal) : conclude(record);
+      return record instanceof Promise ? record.then(conclude).catch(toTokenRefusal) : conclude(record);
     } catch (error) {
-      return toRefusal(error);
+      return toTokenRefusal(error);
     }
   }
 
@@ -102,17 +102,3 @@ function isSame(a: unknown, b: unknown): boolean {
 }
 
 const CLAIMS = ['sub', 'tenant', 'tier', 'roles', 'models', 'key_id', 'key_mark'] as const;
-
-/** RFC 6750 §3.1; the same for every fault, so that it tells nothing about what was wrong. */
-const CHALLENGE = 'Bearer error="invalid_token"';
-
-function refuse(cause: string, keyId?: string): Found {
-  const key = keyId === undefined ? {} : { keyId };
-  return { kind: 'refused', code: 'invalid_credential', cause, challenge: CHALLENGE, ...key };
-}
-
-function toRefusal(error: unknown): Found {
-  if (!(error instanceof CredentialFault)) throw error;
-  if (error.code === 'invalid_credential') return refuse(error.message);
-  return { kind: 'refused', code: error.code, cause: error.message };
-}

@@ -3,7 +3,7 @@ import type { Clock, Instant, StartTimer } from '../decision/ports.ts';
 import type { Peer, Principal } from '../decision/principal.ts';
 import { isApiKey } from './api-key-format.ts';
 import { type Bearer, isToken68, parseBearer } from './bearer.ts';
-import { parseClaims, type TokenClaims, timeFault } from './claims.ts';
+import { parseClaims, type TokenClaims, timeFault, toTokenPrincipal } from './claims.ts';
 import { hasJwsForm } from './compact-jws.ts';
 import type { IntrospectionConfig } from './config-oauth.ts';
 import { CredentialFault } from './credential-fault.ts';
@@ -11,6 +11,7 @@ import type { CredentialMethod, Found } from './credential-method.ts';
 import { createIntrospectedTokens, type IntrospectedTokens } from './introspected-tokens.ts';
 import { createIntrospectionClient, type FetchPost, type IntrospectionAnswer } from './introspection-client.ts';
 import { type Confirm, certificateFault } from './jwt-confirmation.ts';
+import { INVALID_TOKEN, toTokenRefusal } from './token-refusal.ts';
 
 export interface IntrospectionOptions {
   readonly servers: readonly IntrospectionConfig[];
@@ -35,13 +36,8 @@ export function introspectedTokens({ jwt, apiKeys }: BesideIntrospection): (toke
   return (token) => !(apiKeys && isApiKey(token)) && !(jwt && isJwt(token));
 }
 
-/**
- * Whether a token says nothing by itself: it is neither an API key nor a JWT, whose three parts begin with a JSON
- * object.
- */
-export function isOpaque(token: string): boolean {
-  return !isApiKey(token) && !isJwt(token);
-}
+/** What says nothing by itself: neither an API key nor a JWT, whose three parts begin with a JSON object. */
+const isOpaque = introspectedTokens({ jwt: true, apiKeys: true });
 
 function isJwt(token: string): boolean {
   return hasJwsForm(token) && JSON_OBJECT.test(token);
@@ -91,9 +87,9 @@ export function createIntrospectionMethod(options: IntrospectionOptions): Creden
       if (confirm === undefined) throw new CredentialFault('tokens that are bound to a key are not accepted');
       const unproven = await confirm(confirmation, request, bearer.token, at);
       if (unproven === undefined) return toFound(explained, bearer, peer);
-      return { kind: 'refused', code: 'invalid_credential', challenge: CHALLENGE, ...unproven };
+      return { kind: 'refused', code: 'invalid_credential', challenge: INVALID_TOKEN, ...unproven };
     } catch (error) {
-      return refuse(error);
+      return toTokenRefusal(error);
     }
   }
 
@@ -105,7 +101,7 @@ export function createIntrospectionMethod(options: IntrospectionOptions): Creden
         if (!isToken68(bearer.token)) throw new CredentialFault('the credential is no single bearer token');
         return verify(request, bearer, peer, at);
       } catch (error) {
-        return refuse(error);
+        return toTokenRefusal(error);
       }
     },
     start: () => Promise.resolve(),
@@ -164,7 +160,7 @@ function toVerdict(
     checkPurpose(members, parsed);
     // What a policy reads is what the issuer said.
     const claims = { ...parsed, claims: members as TokenClaims['claims'] };
-    return { kind: 'explained', claims, principal: toPrincipal(claims, issuer), sizeBytes };
+    return { kind: 'explained', claims, principal: toTokenPrincipal(claims, issuer, false), sizeBytes };
   } catch (error) {
     if (error instanceof CredentialFault) return { kind: 'unusable', cause: error.message };
     throw error;
@@ -192,21 +188,6 @@ function faultOf(verdict: Exclude<Verdict, Explained> | undefined): CredentialFa
   return new CredentialFault(verdict?.kind === 'unusable' ? verdict.cause : 'no issuer calls the token active');
 }
 
-function toPrincipal(claims: TokenClaims, issuer: string): Omit<Principal, 'credentials'> {
-  const { subject, tenant, tier, roles, scopes } = claims;
-  return Object.freeze({
-    kind: 'jwt' as const,
-    ...(subject === undefined ? {} : { subject }),
-    issuer,
-    ...(tenant === undefined ? {} : { tenant }),
-    ...(tier === undefined ? {} : { tier }),
-    roles,
-    scopes,
-    claims: claims.claims,
-    demo: false,
-  });
-}
-
 /** Whoever is served next could use the token as its owner; it is for this gateway alone. */
 const STRIP_HEADERS: readonly string[] = Object.freeze(['authorization', 'dpop']);
 
@@ -223,14 +204,4 @@ function toFound({ principal }: Explained, { header }: Bearer, peer: Peer | null
     peer,
     stripHeaders: STRIP_HEADERS,
   };
-}
-
-/** RFC 6750 §3.1; the same for every fault, so that it tells nothing about what was wrong. */
-const CHALLENGE = 'Bearer error="invalid_token"';
-
-function refuse(error: unknown): Found {
-  if (!(error instanceof CredentialFault)) throw error;
-  const { code, message: cause } = error;
-  if (code === 'issuer_unavailable') return { kind: 'refused', code, cause };
-  return { kind: 'refused', code, cause, challenge: CHALLENGE };
 }

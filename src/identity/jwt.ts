@@ -3,7 +3,7 @@ import type { AccessRequest } from '../decision/access-request.ts';
 import type { Instant } from '../decision/ports.ts';
 import type { Credential, Peer, Principal } from '../decision/principal.ts';
 import { type Bearer, isToken68, parseBearer } from './bearer.ts';
-import { type ClaimRules, parseClaims, type TokenClaims, timeFault } from './claims.ts';
+import { type ClaimRules, parseClaims, type TokenClaims, timeFault, toTokenPrincipal } from './claims.ts';
 import { mediaType, parseCompactJws } from './compact-jws.ts';
 import type { IssuerConfig } from './config.ts';
 import { CredentialFault } from './credential-fault.ts';
@@ -17,6 +17,7 @@ import {
   certificateFault,
 } from './jwt-confirmation.ts';
 import { selectKey } from './jwt-key.ts';
+import { INVALID_TOKEN, refuseToken, toTokenRefusal } from './token-refusal.ts';
 import { createVerifiedTokens } from './verified-tokens.ts';
 
 /** An issuer whose tokens are believed, with the source of its keys. */
@@ -71,7 +72,7 @@ export function createJwtMethod(options: JwtMethodOptions): CredentialMethod {
       if (issuer.keys.current(at) === set) verified.add(bearer.token, found, at);
       return await judge(found, request, bearer, peer, at);
     } catch (error) {
-      return refuse(error);
+      return toTokenRefusal(error);
     }
   }
 
@@ -85,10 +86,10 @@ export function createJwtMethod(options: JwtMethodOptions): CredentialMethod {
   ): Found | Promise<Found> {
     const { confirmation } = found.claims;
     const fault = timeFault(found.claims, found.issuer.leewayMs, at);
-    if (fault !== undefined) return refused('invalid_credential', fault);
+    if (fault !== undefined) return refuseToken(fault);
     // RFC 9449 §7.1, §7.2: a bound token never passes as a bearer's, and an unbound one never as a bound one.
     if (bearer.dpop !== (confirmation?.jkt !== undefined)) {
-      return refused('invalid_credential', bearer.dpop ? UNBOUND : BOUND);
+      return refuseToken(bearer.dpop ? UNBOUND : BOUND);
     }
     if (confirmation === undefined) return toFound(found, bearer, peer);
     return judgeBound(found, confirmation, request, bearer, peer, at);
@@ -103,13 +104,13 @@ export function createJwtMethod(options: JwtMethodOptions): CredentialMethod {
     at: Instant,
   ): Found | Promise<Found> {
     const fault = certificateFault(confirmation, peer);
-    if (fault !== undefined) return refused('invalid_credential', fault);
+    if (fault !== undefined) return refuseToken(fault);
     if (confirmation.jkt === undefined) return toFound(found, bearer, peer);
-    if (confirm === undefined) return refused('invalid_credential', BOUND);
+    if (confirm === undefined) return refuseToken(BOUND);
     const conclude = (unproven: Confirmed): Found =>
       unproven === undefined ? toFound(found, bearer, peer) : unconfirmed(unproven);
     const confirmed = confirm(confirmation, request, bearer.token, at);
-    return confirmed instanceof Promise ? confirmed.then(conclude).catch(refuse) : conclude(confirmed);
+    return confirmed instanceof Promise ? confirmed.then(conclude).catch(toTokenRefusal) : conclude(confirmed);
   }
 
   return {
@@ -123,7 +124,7 @@ export function createJwtMethod(options: JwtMethodOptions): CredentialMethod {
         if (leaves?.(bearer.token, bearer.dpop) === true) return undefined;
         return verify(parseToken(bearer.token, issuers, at), request, bearer, peer, at);
       } catch (error) {
-        return refuse(error);
+        return toTokenRefusal(error);
       }
     },
     start: async () => {
@@ -211,22 +212,11 @@ interface Verified {
 }
 
 function toVerified({ issuer, kid, claims }: Unverified): Verified {
-  const { subject, tenant, tier, roles, scopes } = claims;
   return {
     issuer,
     kid,
     claims,
-    principal: Object.freeze({
-      kind: 'jwt' as const,
-      ...(subject === undefined ? {} : { subject }),
-      issuer: issuer.settings.issuer,
-      ...(tenant === undefined ? {} : { tenant }),
-      ...(tier === undefined ? {} : { tier }),
-      roles,
-      scopes,
-      claims: claims.claims,
-      demo: issuer.demo,
-    }),
+    principal: toTokenPrincipal(claims, issuer.settings.issuer, issuer.demo),
   };
 }
 
@@ -249,19 +239,6 @@ function toFound({ issuer, kid, principal }: Verified, bearer: Bearer, peer: Pee
 const BOUND = 'the token is bound to a key and was presented as a bearer token';
 const UNBOUND = 'the token was presented as bound to a key (`DPoP`) and is not';
 
-function unconfirmed({ cause, challenge = CHALLENGE }: ConfirmationFault): Found {
+function unconfirmed({ cause, challenge = INVALID_TOKEN }: ConfirmationFault): Found {
   return { kind: 'refused', code: 'invalid_credential', cause, challenge };
-}
-
-function refuse(error: unknown): Found {
-  if (error instanceof CredentialFault) return refused(error.code, error.message);
-  throw error;
-}
-
-/** RFC 6750 §3.1; the same for every fault, so that it tells nothing about what was wrong. */
-const CHALLENGE = 'Bearer error="invalid_token"';
-
-function refused(code: CredentialFault['code'], cause: string): Found {
-  if (code === 'issuer_unavailable') return { kind: 'refused', code, cause };
-  return { kind: 'refused', code, cause, challenge: CHALLENGE };
 }

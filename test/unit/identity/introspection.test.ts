@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_CLAIMS, type IntrospectionConfig } from '../../../src/identity/config.ts';
 import { createDpop } from '../../../src/identity/dpop.ts';
-import { createIntrospectionMethod, introspectedTokens, isOpaque } from '../../../src/identity/introspection.ts';
+import { createIntrospectionMethod, introspectedTokens } from '../../../src/identity/introspection.ts';
 import type { FetchPost, FetchPostInit } from '../../../src/identity/introspection-client.ts';
 import { dpopRequest, proof, thumbprintOf } from './dpop-support.ts';
 import { AT, later, manualTime, NOW_SECONDS, request, testKey, turn } from './support.ts';
@@ -104,7 +104,7 @@ describe('what is asked', () => {
   test.each(['abc', 'a.b', 'a.b.c', 'a.b.c.d', 'Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU'])(
     '`%s` is opaque',
     (token) => {
-      expect(isOpaque(token)).toBe(true);
+      expect(introspectedTokens({ jwt: true, apiKeys: true })(token)).toBe(true);
     },
   );
 
