@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AccessRequest } from '../../src/decision/access-request.ts';
-import { DEFAULT_CLAIMS } from '../../src/identity/config.ts';
+import { DEFAULT_CLAIMS, type IntrospectionConfig } from '../../src/identity/config.ts';
 import type { CredentialMethod } from '../../src/identity/credential-method.ts';
 import { createDpop } from '../../src/identity/dpop.ts';
 import { createIntrospectionMethod } from '../../src/identity/introspection.ts';
@@ -25,6 +25,21 @@ describe('service accounts of a real issuer (client credentials)', () => {
   let issuer: OAuthIssuer;
   let jwt: CredentialMethod;
   let opaque: CredentialMethod;
+
+  /** The issuer's endpoint, asked with this secret; nothing is remembered. */
+  const introspectionBy = (secret: string): IntrospectionConfig => ({
+    issuer: issuer.issuer,
+    url: issuer.introspectionUrl,
+    client_id: issuer.gateway.id,
+    client_secret: secret,
+    audiences: [issuer.audience],
+    claims: DEFAULT_CLAIMS,
+    cache_ttl_seconds: 0,
+    negative_ttl_seconds: 0,
+    deadline_ms: 2000,
+    max_in_flight: 8,
+    cache_max_entries: 100,
+  });
 
   beforeAll(async () => {
     issuer = await startOAuthIssuer([BATCH]);
@@ -57,21 +72,7 @@ describe('service accounts of a real issuer (client credentials)', () => {
       confirm,
     });
     opaque = createIntrospectionMethod({
-      servers: [
-        {
-          issuer: issuer.issuer,
-          url: issuer.introspectionUrl,
-          client_id: issuer.gateway.id,
-          client_secret: issuer.gateway.secret,
-          audiences: [issuer.audience],
-          claims: DEFAULT_CLAIMS,
-          cache_ttl_seconds: 0,
-          negative_ttl_seconds: 0,
-          deadline_ms: 2000,
-          max_in_flight: 8,
-          cache_max_entries: 100,
-        },
-      ],
+      servers: [introspectionBy(issuer.gateway.secret)],
       maxTokenBytes: 8192,
       fetch,
       clock: systemClock,
@@ -131,21 +132,7 @@ describe('service accounts of a real issuer (client credentials)', () => {
   test('an endpoint that does not know us makes no token good, and none bad', async () => {
     const token = await issuer.token(BATCH, 'opaque');
     const stranger = createIntrospectionMethod({
-      servers: [
-        {
-          issuer: issuer.issuer,
-          url: issuer.introspectionUrl,
-          client_id: issuer.gateway.id,
-          client_secret: 'wrong',
-          audiences: [issuer.audience],
-          claims: DEFAULT_CLAIMS,
-          cache_ttl_seconds: 0,
-          negative_ttl_seconds: 0,
-          deadline_ms: 2000,
-          max_in_flight: 8,
-          cache_max_entries: 100,
-        },
-      ],
+      servers: [introspectionBy('wrong')],
       maxTokenBytes: 8192,
       fetch,
       clock: systemClock,

@@ -3,11 +3,11 @@ import { rm, writeFile } from 'node:fs/promises';
 import type { ReadFile } from '../../../src/identity/jwks-load.ts';
 import { createTestIssuer } from '../../support/tokens.ts';
 import { revised } from '../../unit/bundle/shipped.ts';
-import { createIssuerAuthenticator, MAX_AGE_SECONDS } from './jwks.ts';
+import { askUnconfirmed, createIssuerAuthenticator } from './jwks.ts';
 import { runLogTrial } from './log-process.ts';
 import type { Trials } from './matrix.ts';
 import { halve, startWith } from './start-up.ts';
-import { askCore, createSkewedClock } from './world.ts';
+import { createSkewedClock } from './world.ts';
 
 /** The answer to a good token whose issuer's keys are in a file that is read so; `later` takes over once it was read. */
 async function readingKeys(first: (good: Uint8Array) => ReadFile, later?: ReadFile): Promise<string> {
@@ -21,19 +21,12 @@ async function readingKeys(first: (good: Uint8Array) => ReadFile, later?: ReadFi
     readFile: (path, signal) => readFile(path, signal),
   });
   try {
-    await authenticator.start();
-    const token = await issuer.mint({ exp: Math.floor(Date.now() / 1_000) + 86_400 });
-    return await askCore(
-      { clock, authenticate: authenticator.authenticate },
-      {
-        token,
-        before: async (world) => {
-          if (later === undefined) return;
-          if ((await world.ask(token)) !== 'allow') throw new Error('the keys were not in force before the fault');
+    return await askUnconfirmed(
+      { issuer, authenticator, clock },
+      later &&
+        (() => {
           readFile = later;
-          clock.skip((MAX_AGE_SECONDS + 1) * 1_000);
-        },
-      },
+        }),
     );
   } finally {
     authenticator.stop();

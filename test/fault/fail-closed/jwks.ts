@@ -32,24 +32,37 @@ async function trial(first: (scene: Scene) => unknown, then?: (scene: Scene) => 
   });
   try {
     await first(scene);
-    await authenticator.start();
-    const token = await issuer.mint({ exp: Math.floor(Date.now() / 1_000) + 86_400 });
-    return await askCore(
-      { clock, authenticate: authenticator.authenticate },
-      {
-        token,
-        before: async (world) => {
-          if (then === undefined) return;
-          if ((await world.ask(token)) !== 'allow') throw new Error('the keys were not in force before the fault');
-          await then(scene);
-          clock.skip((MAX_AGE_SECONDS + 1) * 1_000);
-        },
-      },
-    );
+    return await askUnconfirmed({ issuer, authenticator, clock }, then && (() => then(scene)));
   } finally {
     authenticator.stop();
     await server.stop();
   }
+}
+
+/** The answer to a good token; after `fail`, once the keys it was accepted with are too old to be used unconfirmed. */
+export async function askUnconfirmed(
+  parts: {
+    readonly issuer: TestIssuer;
+    readonly authenticator: ReturnType<typeof createAuthenticator>;
+    readonly clock: ReturnType<typeof createSkewedClock>;
+  },
+  fail?: () => unknown,
+): Promise<string> {
+  const { issuer, authenticator, clock } = parts;
+  await authenticator.start();
+  const token = await issuer.mint({ exp: Math.floor(Date.now() / 1_000) + 86_400 });
+  return await askCore(
+    { clock, authenticate: authenticator.authenticate },
+    {
+      token,
+      before: async (world) => {
+        if (fail === undefined) return;
+        if ((await world.ask(token)) !== 'allow') throw new Error('the keys were not in force before the fault');
+        await fail();
+        clock.skip((MAX_AGE_SECONDS + 1) * 1_000);
+      },
+    },
+  );
 }
 
 /** The real authenticator with one issuer, whose keys come from `jwks`. */
