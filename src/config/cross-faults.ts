@@ -8,6 +8,7 @@ import { checkOperationsConfig } from '../operations/config.ts';
 import { checkPolicyConfig } from '../policy/config.ts';
 import { checkExtAuthzGrpcConfig } from '../protocols/ext-authz-grpc/config.ts';
 import { checkExtAuthzHttpConfig } from '../protocols/ext-authz-http/config.ts';
+import { checkQuotaConfig } from '../quota/config.ts';
 import type { Config } from './config.ts';
 import type { ConfigFault } from './fault.ts';
 
@@ -25,6 +26,7 @@ export function crossFaults(config: Config, environment: Environment): readonly 
     ...checkBundlesConfig(config.bundles),
     ...checkIdentityConfig(config.identity),
     ...exchangeFaults(config),
+    ...checkQuotaConfig(config.quota),
     ...checkPolicyConfig(config.policy),
     ...checkDecisionLogConfig(config.decision_log),
     ...(insecure.demo_issuer ? demoFaults(config, environment) : []),
@@ -45,7 +47,7 @@ function demoFaults(config: Config, environment: Environment): readonly ConfigFa
     listenersOffLoopback: listeners(config)
       .filter(([, listen]) => isOffLoopback(listen))
       .map(([, listen]) => listen),
-    redis: config.quota.store.kind !== 'none' || identity.api_keys?.redis !== undefined,
+    redis: config.quota.store.kind === 'redis' || identity.api_keys?.redis !== undefined,
     workers: 1,
     env: environment,
   });

@@ -12,6 +12,10 @@ const PATHS: readonly (readonly string[])[] = [
   ['identity', 'token_exchange', 'signing_key_file'],
   ['identity', 'token_exchange', 'previous_key_files', '*'],
   ['decision_log', 'sinks', '*', 'file', 'path'],
+  ['quota', 'data_dir'],
+  ['quota', 'store', 'tls', 'ca'],
+  ['quota', 'store', 'tls', 'cert'],
+  ['quota', 'store', 'tls', 'key'],
 ];
 
 /** The config with every file path made absolute, relative ones against the folder of the config file. */

@@ -1,7 +1,7 @@
-import { CHARGE_KEYS } from '../decision/charges.ts';
-import { VERDICT_KEYS } from '../decision/decision.ts';
+import { CHARGE_KEYS } from '../decision/charge-terms.ts';
 import type { CoreCode } from '../decision/errors.ts';
 import type { Outcome } from '../decision/ports.ts';
+import { VERDICT_KEYS } from '../decision/verdict-shapes.ts';
 import type { EventCopy } from './event-copy.ts';
 
 /** OPA's `error` member: the core code, and what the log may say about why. */
@@ -78,7 +78,9 @@ const OWN_WORDS: ReadonlySet<string> = new Set([
   ...CHARGE_KEYS,
   ...['allowed', 'http_status', 'dynamic_metadata', 'response_headers_to_add', 'request_headers_to_remove'],
   ...['query_parameters_to_set', 'query_parameters_to_remove', 'upstream_headers', 'limits', 'plans'],
-  ...['reserve.ttl_seconds', 'reserve.on_expiry'],
+  ...['reserve.ttl_seconds', 'reserve.on_expiry', 'reserve.at_least', 'reserve.learned'],
+  ...['weights', 'prices'].flatMap((key) => ['input', 'cached', 'output'].map((sort) => `${key}.${sort}`)),
+  ...['rate', 'window', 'requests', 'tokens', 'nano_usd', 'Europe/Berlin', 'UTC'],
 ]);
 
 const FAULTS: ReadonlySet<CoreCode> = new Set<CoreCode>([

@@ -35,6 +35,8 @@ export interface DecisionEvent {
   /** Present for tokens of the demo issuer. */
   readonly demo?: true;
   readonly request_id?: string;
+  /** By which what is held can be settled. */
+  readonly reservation_id?: string;
   readonly trace_id?: string;
   readonly span_id?: string;
   readonly parent_span_id?: string;
@@ -79,7 +81,7 @@ export function createWriteEvent({ config, labels: allLabels, instanceId, nextSp
   const masks = compileMasks(config.masks);
 
   return (outcome, sequence) => {
-    const { decisionId, decision, request, generation, named, principal } = outcome;
+    const { decisionId, decision, request, generation, named, principal, reservationId } = outcome;
     const isConstant = generation?.isPolicyConstant ?? nothingIsConstant;
     const copy = new EventCopy({ presented: presentedCredentials(outcome), isConstant });
     let input = writeInput(outcome, copy, isConstant);
@@ -97,6 +99,7 @@ export function createWriteEvent({ config, labels: allLabels, instanceId, nextSp
     if (principal?.demo === true) tail += ',"demo":true';
     if (id !== undefined) tail += `,"request_id":${quoteSafe(id)}`;
     const trace = 'unreadable' in request ? undefined : parseTraceparent(request.traceparent);
+    if (reservationId !== undefined) tail += `,"reservation_id":${quoteSafe(reservationId)}`;
     if (trace !== undefined) {
       tail += `,"trace_id":"${trace.traceId}","span_id":"${nextSpanId()}","parent_span_id":"${trace.spanId}"`;
     }

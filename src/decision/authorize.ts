@@ -1,14 +1,15 @@
 import type { AccessRequest } from './access-request.ts';
-import { type ChargePlan, missingLimits, parsePlans, type TakeResult } from './charges.ts';
+import type { Take, TakeResult } from './charges.ts';
 import { createCredentialMask } from './credential-mask.ts';
 import { createDeadline } from './deadline.ts';
 import { Allow, type Decision, type Deny, deny, denyAnonymous, parseVerdict, verdictFault } from './decision.ts';
 import { unsupportedByDoor } from './door-limits.ts';
 import { RequestFault } from './errors.ts';
+import { overlaid } from './header-changes.ts';
 import { type InputSources, type PolicyInput, toPolicyInput } from './input.ts';
-import type { Authorize, AuthorizePorts, Generation, Inspected, NamedDecision } from './ports.ts';
+import { judgeTake, quotaContext, toPlans, toTakeRequest } from './metering.ts';
+import type { Authorize, AuthorizePorts, Generation, NamedDecision } from './ports.ts';
 import type { Authentication } from './principal.ts';
-import { missingStates, withEveryLimit } from './quota-state.ts';
 import { accepted, identified, mark, pinned, Trace, toOutcome } from './trace.ts';
 
 /** Envoy's per-route context extension that picks one of the decisions that local config names. */
@@ -46,11 +47,12 @@ export function createAuthorize(ports: AuthorizePorts): Authorize {
         const input = toPolicyInput(sources);
         let refusal: Deny | undefined;
         if (named.limits !== undefined) {
-          const plans = plan(trace, evaluate(trace, generation, named.limits, input), named.limits);
-          const taking = ports.quota.take(plans, trace.at);
+          const plans = toPlans(trace, evaluate(trace, generation, named.limits, input), named.limits);
+          trace.plans = plans;
+          const taking = ports.quota.take(toTakeRequest(trace, plans), trace.at);
           const taken =
             taking instanceof Promise ? await deadline.wait(taking, (late) => releaseLate(ports, late)) : taking;
-          refusal = settle(trace, taken, plans);
+          refusal = judgeTake(trace, taken, plans);
           sources.quota = trace.quota;
         }
         mark(ports, trace, 'meter');
@@ -157,6 +159,7 @@ function conclude(
     anonymous: principal === undefined,
     owned: { decisionId: trace.decisionId, tenant: principal?.tenant, roles: principal?.roles ?? [] },
     stripHeaders,
+    ...quotaContext(trace, refusal),
   };
   let decision = parseVerdict(trace.result, context);
   mark(ports, trace, 'decide');
@@ -180,74 +183,33 @@ function nameDecision(ports: AuthorizePorts, request: AccessRequest): NamedDecis
   return named;
 }
 
-/** What is to be taken. Forgetting denies: every limit that the route requires must be in every plan. */
-function plan(trace: Trace, result: unknown, entrypoint: string): readonly ChargePlan[] {
-  const { principal, peer } = identified(trace);
-  const inspected = accepted(trace);
-  const { request } = trace;
-  const plans = parsePlans(result, { method: 'method' in request ? request.method : '', inspected, principal, peer });
-  const missing = missingLimits(plans, requiredLimits(inspected));
-  if (missing.length > 0) {
-    throw new RequestFault('quota_missing', `\`${entrypoint}\` charges nothing for \`${missing.join('`, `')}\``);
-  }
-  return plans;
-}
-
-/**
- * What one atomic take of the plans came to: the Deny that stands whatever the decision says, or `undefined` when a
- * plan was taken.
- */
-function settle(trace: Trace, taken: TakeResult, plans: readonly ChargePlan[]): Deny | undefined {
-  trace.quota = withEveryLimit(taken.state, plans, requiredLimits(accepted(trace)));
-  switch (taken.kind) {
-    case 'taken': {
-      trace.takeId = taken.takeId;
-      // INVARIANT: a store that does not say that it took every required limit did not.
-      const absent = missingStates(taken.state, requiredLimits(accepted(trace)));
-      if (absent.length === 0) return undefined;
-      trace.cause = `the quota store took nothing for \`${absent.join('`, `')}\``;
-      return deny('quota_unavailable');
-    }
-    case 'exceeded':
-      trace.cause = 'no plan fits what is left';
-      return deny('quota_exceeded');
-    case 'unavailable':
-      trace.cause = taken.cause;
-      return deny('quota_unavailable');
-    default:
-      throw new RequestFault('internal', 'the quota store gave no answer');
-  }
-}
-
-function requiredLimits({ route }: Inspected): readonly string[] {
-  return route === null ? NO_LIMITS : route.requiredLimits;
-}
-
-const NO_LIMITS: readonly string[] = [];
-
 /** A denying verdict may add headers, body and metadata to a refusal of the quota; it cannot lift it. */
 function shapedBy(refusal: Deny, verdict: Decision): Deny {
   if (verdict.kind === 'allow' || verdict.code !== 'policy_denied') return refusal;
   const { reasons, headers, body, metadata } = verdict;
-  return { ...refusal, reasons, headers, metadata, ...(body === undefined ? {} : { body }) };
+  return {
+    ...refusal,
+    reasons,
+    headers: overlaid(headers, refusal.headers),
+    metadata,
+    ...(body === undefined ? {} : { body }),
+  };
 }
 
 function giveBack(ports: AuthorizePorts, trace: Trace): void {
-  const { takeId } = trace;
-  if (takeId === undefined) return;
-  trace.takeId = undefined;
-  releaseLater(ports, takeId);
+  const { take } = trace;
+  if (take === undefined) return;
+  trace.take = undefined;
+  releaseLater(ports, take);
 }
 
 function releaseLate(ports: AuthorizePorts, late: TakeResult): void {
-  if (late.kind === 'taken' && late.takeId !== undefined) releaseLater(ports, late.takeId);
+  if (late.kind === 'taken' && late.take !== undefined) releaseLater(ports, late.take);
 }
 
-/** After the reply: a timer of 0 ms runs once the answer was handed to the socket. Failure is the store's to count. */
-function releaseLater(ports: AuthorizePorts, takeId: string): void {
-  ports.startTimer(0, () => {
-    ports.quota.release(takeId).catch(() => undefined);
-  });
+/** After the reply: a timer of 0 ms runs once the answer was handed to the socket. */
+function releaseLater(ports: AuthorizePorts, take: Take): void {
+  ports.startTimer(0, () => take.release());
 }
 
 function unmasked<T>(value: T): T {

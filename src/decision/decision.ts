@@ -1,18 +1,11 @@
-import { CLIENT_ANSWERS, type ClientReason, type CoreCode, quoted, reasonOfStatus } from './errors.ts';
-import type { HeaderPairs } from './header-changes.ts';
-import { isObject, type JsonObject } from './json.ts';
+import { CLIENT_ANSWERS, type ClientReason, type CoreCode, reasonOfStatus } from './errors.ts';
+import { type HeaderPairs, overlaid } from './header-changes.ts';
+import type { JsonObject } from './json.ts';
 import type { ResultShape } from './ports.ts';
+import type { QuotaNotice } from './quota-headers.ts';
 import { isEnvoyStatus } from './status.ts';
-import {
-  headerNames,
-  headerPairs,
-  jsonObject,
-  optionalStatus,
-  optionalText,
-  queryPairs,
-  texts,
-  VerdictFault,
-} from './verdict-fields.ts';
+import { VerdictFault } from './verdict-fields.ts';
+import { type PolicyDenial, readVerdict, type VerdictParts } from './verdict-shapes.ts';
 
 /**
  * Permission for one request. INVARIANT: only {@link parseVerdict} makes one; `Allow.is` proves it at run time, so an
@@ -28,6 +21,8 @@ export class Allow {
   readonly queryRemove: readonly string[];
   readonly metadata: JsonObject;
   readonly reasons: readonly string[];
+  /** By which the gateway's metering settles what is held; never for the client. */
+  readonly reservationId: string | undefined;
   /** Headers Sallyport owns whose value is informative: a door that cannot set one removes it instead. */
   readonly ownedHeaders: HeaderPairs;
   readonly #made: true;
@@ -41,6 +36,7 @@ export class Allow {
     this.queryRemove = parts.queryRemove;
     this.metadata = parts.metadata;
     this.reasons = parts.reasons;
+    this.reservationId = parts.reservationId;
     this.ownedHeaders = parts.ownedHeaders;
     this.#made = true;
   }
@@ -71,7 +67,17 @@ export interface Deny {
   readonly headers: HeaderPairs;
   /** Replaces the problem+json body. */
   readonly body?: string;
+  /** Of a refusal by the quota. */
+  readonly exceeded?: ExceededProblem;
   readonly metadata: JsonObject;
+}
+
+/** What the body of a 429 says beside status and reason. */
+export interface ExceededProblem {
+  /** Names of limits of the caller's own. */
+  readonly violated: readonly string[];
+  /** Whether clients expect OpenAI's `error` member. */
+  readonly openAi: boolean;
 }
 
 export type Decision = Allow | Deny;
@@ -84,6 +90,9 @@ export interface VerdictContext {
   readonly owned: OwnedValues;
   /** Credential headers that must not reach the upstream. */
   readonly stripHeaders: readonly string[];
+  /** What an Allow tells of the quota. */
+  readonly quota?: QuotaNotice;
+  readonly reservationId?: string | undefined;
 }
 
 export interface OwnedValues {
@@ -118,12 +127,7 @@ export function denyAnonymous(code: CoreCode, parts: Partial<Omit<Deny, 'kind' |
 export function parseVerdict(value: unknown, context: VerdictContext): Decision {
   if (value === undefined) return deny('undefined_verdict');
   try {
-    switch (context.shape) {
-      case 'sallyport':
-        return parseSallyport(value, context);
-      case 'opa-envoy':
-        return parseOpaEnvoy(value, context);
-    }
+    return toDecision(value, context);
   } catch (error) {
     if (error instanceof VerdictFault) return deny(error.code);
     throw error;
@@ -134,110 +138,19 @@ export function parseVerdict(value: unknown, context: VerdictContext): Decision 
 export function verdictFault(value: unknown, context: VerdictContext): string | undefined {
   if (value === undefined) return 'the decision is undefined';
   try {
-    if (context.shape === 'sallyport') parseSallyport(value, context);
-    else parseOpaEnvoy(value, context);
+    toDecision(value, context);
     return undefined;
   } catch (error) {
     return error instanceof VerdictFault ? error.message : String(error);
   }
 }
 
-/** The members of a verdict of the shape `sallyport`. */
-export const VERDICT_KEYS: ReadonlySet<string> = new Set([
-  'allow',
-  'reasons',
-  'status',
-  'headers',
-  'response_headers',
-  'remove_headers',
-  'query_set',
-  'query_remove',
-  'body',
-  'upstream',
-  'metadata',
-  'obligations',
-]);
-
-function parseSallyport(value: unknown, context: VerdictContext): Decision {
-  if (!isObject(value)) throw new VerdictFault('the verdict is not an object');
-  for (const key of Object.keys(value)) {
-    if (!VERDICT_KEYS.has(key)) throw new VerdictFault(`the verdict has the unknown key ${quoted(key)}`);
-  }
-  const reasons = texts(value['reasons'], 'reasons');
-  const headers = headerPairs(value['headers'], 'headers');
-  const responseHeaders = headerPairs(value['response_headers'], 'response_headers');
-  const removeHeaders = headerNames(value['remove_headers'], 'remove_headers');
-  const querySet = queryPairs(value['query_set'], 'query_set');
-  const queryRemove = texts(value['query_remove'], 'query_remove');
-  const metadata = jsonObject(value['metadata'], 'metadata');
-  const upstream = optionalText(value['upstream'], 'upstream');
-  const body = optionalText(value['body'], 'body');
-  const status = optionalStatus(value['status'], 'status');
-  const obligations = value['obligations'] ?? [];
-  if (!Array.isArray(obligations)) throw new VerdictFault('`obligations` is not a list');
-
-  if (value['allow'] === true) {
-    if (obligations.length > 0) {
-      throw new VerdictFault('nothing here performs the obligations of the verdict', 'unperformed_obligation');
-    }
-    return makeAllow(
-      { setHeaders: headers, removeHeaders, responseHeaders, querySet, queryRemove, metadata, reasons },
-      upstream,
-      context,
-    );
-  }
-  if (value['allow'] !== false) throw new VerdictFault('`allow` is not a boolean');
-  return denyByPolicy({ status, reasons, headers: responseHeaders.concat(headers), body, metadata }, context);
+function toDecision(value: unknown, context: VerdictContext): Decision {
+  const read = readVerdict(value, context.shape);
+  return read.allow ? makeAllow(read.parts, read.upstream, context) : denyByPolicy(read.denial, context);
 }
 
-/** opa-envoy-plugin's result: a boolean or an object with `allowed`; keys of the other branch are not looked at. */
-function parseOpaEnvoy(value: unknown, context: VerdictContext): Decision {
-  if (value === true) return makeAllow(NOTHING, undefined, context);
-  if (value === false) return denyByPolicy({ status: 403 }, context);
-  if (!isObject(value)) throw new VerdictFault('the verdict is neither a boolean nor an object');
-  const metadata = jsonObject(value['dynamic_metadata'], 'dynamic_metadata');
-  if (value['allowed'] === true) {
-    return makeAllow(
-      {
-        setHeaders: headerPairs(value['headers'], 'headers'),
-        removeHeaders: headerNames(value['request_headers_to_remove'], 'request_headers_to_remove'),
-        responseHeaders: headerPairs(value['response_headers_to_add'], 'response_headers_to_add'),
-        querySet: queryPairs(value['query_parameters_to_set'], 'query_parameters_to_set'),
-        queryRemove: texts(value['query_parameters_to_remove'], 'query_parameters_to_remove'),
-        metadata,
-        reasons: [],
-      },
-      undefined,
-      context,
-    );
-  }
-  if (value['allowed'] !== false) throw new VerdictFault('`allowed` is missing or not a boolean');
-  return denyByPolicy(
-    {
-      status: optionalStatus(value['http_status'], 'http_status') ?? 403,
-      headers: headerPairs(value['headers'], 'headers'),
-      body: optionalText(value['body'], 'body'),
-      metadata,
-    },
-    context,
-  );
-}
-
-const NOTHING: Omit<AllowParts, 'ownedHeaders'> = {
-  setHeaders: [],
-  removeHeaders: [],
-  responseHeaders: [],
-  querySet: [],
-  queryRemove: [],
-  metadata: {},
-  reasons: [],
-};
-
-function makeAllow(
-  parts: Omit<AllowParts, 'ownedHeaders'>,
-  upstream: string | undefined,
-  context: VerdictContext,
-): Allow {
+function makeAllow(parts: VerdictParts, upstream: string | undefined, context: VerdictContext): Allow {
   if (upstream !== undefined && !UPSTREAM_NAME.test(upstream)) {
     throw new VerdictFault('`upstream` is not a cluster name');
   }
@@ -258,19 +171,27 @@ function makeAllow(
   }
   // A header that is set replaces the client's; removing it too would take the policy's own away at some gateways.
   const kept = removeHeaders.filter((name) => !setHeaders.some(([set]) => set === name));
-  return Allow.make({ ...parts, setHeaders, removeHeaders: kept, ownedHeaders }, MAKER);
+  const told = withQuota(parts, context.quota);
+  return Allow.make(
+    { ...parts, ...told, setHeaders, removeHeaders: kept, reservationId: context.reservationId, ownedHeaders },
+    MAKER,
+  );
+}
+
+/** What the quota says replaces what a verdict says under the same names. */
+function withQuota(
+  { responseHeaders, metadata }: VerdictParts,
+  quota: QuotaNotice | undefined,
+): Pick<AllowParts, 'responseHeaders' | 'metadata'> {
+  if (quota === undefined) return { responseHeaders, metadata };
+  return {
+    responseHeaders: overlaid(responseHeaders, quota.headers),
+    metadata: { ...metadata, ...quota.metadata },
+  };
 }
 
 const UPSTREAM_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const HEADER_SAFE = /^[\x21-\x7e][\x20-\x7e]*$/;
-
-interface PolicyDenial {
-  readonly status: number | undefined;
-  readonly reasons?: readonly string[];
-  readonly headers?: HeaderPairs;
-  readonly body?: string | undefined;
-  readonly metadata?: JsonObject;
-}
 
 function denyByPolicy(denial: PolicyDenial, context: VerdictContext): Deny {
   const status = denialStatus(denial.status, context);

@@ -20,6 +20,7 @@ export type CoreCode =
   | 'invalid_charges'
   | 'quota_missing'
   | 'quota_exceeded'
+  | 'cost_exceeds_limit'
   | 'quota_unavailable'
   // what the policy says
   | 'policy_denied'
@@ -74,6 +75,7 @@ export const CLIENT_ANSWERS: Readonly<Record<CoreCode, ClientAnswer>> = {
   invalid_charges: unavailable,
   quota_missing: unavailable,
   quota_exceeded: exceeded,
+  cost_exceeds_limit: exceeded,
   quota_unavailable: unavailable,
   policy_denied: forbidden,
   unknown_decision: unavailable,

@@ -34,6 +34,12 @@ export function parseHeaderNames(names: readonly string[], key: string): string[
   return names.map((name) => name.toLowerCase());
 }
 
+/** Both lists, without what the first has under names of the second. */
+export function overlaid(headers: HeaderPairs, ours: HeaderPairs): HeaderPairs {
+  if (headers.length === 0) return ours;
+  return headers.filter(([name]) => !ours.some(([other]) => other === name)).concat(ours);
+}
+
 /** RFC 9110 §5.6.2 token. */
 const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/;
 /** RFC 9110 §5.5 without the control characters; Envoy answers 503 to a newline. */

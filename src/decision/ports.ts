@@ -1,5 +1,5 @@
 import type { AccessRequest, UnreadableRequest } from './access-request.ts';
-import type { ChargePlan, QuotaState, TakeResult } from './charges.ts';
+import type { ChargePlan, QuotaState, TakeRequest, TakeResult } from './charges.ts';
 import type { Decision } from './decision.ts';
 import type { CoreCode } from './errors.ts';
 import type { PolicyInput } from './input.ts';
@@ -131,10 +131,9 @@ export interface Generation {
   readonly isPolicyConstant: (text: string) => boolean;
 }
 
-/** Takes charges atomically: a whole plan or nothing. `release` gives a take back; it is idempotent. */
+/** Takes charges atomically: the first plan that fits, the whole of it, or nothing. */
 export interface Quota {
-  take(plans: readonly ChargePlan[], at: Instant): Promise<TakeResult> | TakeResult;
-  release(takeId: string): Promise<void>;
+  take(request: TakeRequest, at: Instant): Promise<TakeResult> | TakeResult;
 }
 
 /** Who a refusal is counted against: every part that is known counts by itself. */
@@ -191,6 +190,10 @@ export interface Outcome {
   readonly peer?: Peer;
   readonly inspected?: Inspected | InspectionRefused;
   readonly quota?: QuotaState;
+  /** What `quota` speaks of. */
+  readonly plans?: readonly ChargePlan[];
+  /** By which what is held can be settled; for the gateway's metering and operators, never for clients. */
+  readonly reservationId?: string;
   /** The raw policy result, as evaluated. */
   readonly result?: unknown;
   /** For logs only. */

@@ -9,7 +9,7 @@ export function withEveryLimit(
   const absent = missingStates(state, required);
   if (absent.length === 0) return state;
   const unknown = absent.map((name) => {
-    const charge = plans[0]?.find((candidate) => candidate.name === name);
+    const charge = plans[0]?.find(({ terms }) => terms.name === name)?.terms;
     return [
       name,
       {

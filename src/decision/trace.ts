@@ -1,5 +1,5 @@
 import type { AccessRequest, UnreadableRequest } from './access-request.ts';
-import type { QuotaState } from './charges.ts';
+import type { ChargePlan, QuotaState, Take } from './charges.ts';
 import type { Decision } from './decision.ts';
 import { RequestFault } from './errors.ts';
 import type {
@@ -29,7 +29,8 @@ export class Trace {
   offender: Offender | undefined;
   inspected: Inspected | InspectionRefused | undefined;
   quota: QuotaState | undefined;
-  takeId: string | undefined;
+  plans: readonly ChargePlan[] | undefined;
+  take: Take | undefined;
   result: unknown;
   cause: string | undefined;
   overBudget = false;
@@ -106,6 +107,8 @@ class DecidedOutcome implements Outcome {
   declare readonly peer?: Peer;
   declare readonly inspected?: Inspected | InspectionRefused;
   declare readonly quota?: QuotaState;
+  declare readonly plans?: readonly ChargePlan[];
+  declare readonly reservationId?: string;
   declare readonly result?: unknown;
   declare readonly cause?: string;
 
@@ -121,6 +124,8 @@ class DecidedOutcome implements Outcome {
     if (trace.named !== undefined) this.named = trace.named;
     if (trace.inspected !== undefined) this.inspected = trace.inspected;
     if (trace.quota !== undefined) this.quota = trace.quota;
+    if (trace.plans !== undefined) this.plans = trace.plans;
+    if (trace.take?.reservationId !== undefined) this.reservationId = trace.take.reservationId;
     if (trace.result !== undefined) this.result = trace.result;
     if (trace.cause !== undefined) this.cause = trace.cause;
     if (authentication === undefined) return;

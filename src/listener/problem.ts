@@ -8,9 +8,31 @@ import type { HeaderPairs } from '../decision/header-changes.ts';
  */
 export function problemBody(decision: Deny, decisionId: string): string {
   if (decision.body !== undefined) return decision.body;
-  const { status, reason } = decision;
-  return JSON.stringify({ status, title: titleOf(reason), reason, decision_id: decisionId });
+  const { status, reason, exceeded } = decision;
+  if (exceeded === undefined)
+    return JSON.stringify({ status, title: titleOf(reason), reason, decision_id: decisionId });
+  const { violated, openAi } = exceeded;
+  return JSON.stringify({
+    type: QUOTA_EXCEEDED,
+    status,
+    title: titleOf(reason),
+    reason,
+    decision_id: decisionId,
+    ...(violated.length === 0 ? {} : { 'violated-policies': violated }),
+    ...(openAi ? { error: OPENAI_ERROR } : {}),
+  });
 }
+
+/** The problem type of draft-ietf-httpapi-ratelimit-headers-11 §5.1. */
+const QUOTA_EXCEEDED = 'https://iana.org/assignments/http-problem-types#quota-exceeded';
+
+/** What clients of OpenAI's API read in a 429. */
+const OPENAI_ERROR = {
+  message: 'Rate limit reached: wait before the next request.',
+  type: 'rate_limit_error',
+  param: null,
+  code: 'rate_limit_exceeded',
+};
 
 /**
  * The headers of a denial: the decision's own, with the content type of {@link problemBody} and, on a 401, the

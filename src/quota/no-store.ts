@@ -6,14 +6,13 @@ import type { Quota } from '../decision/ports.ts';
  */
 export function createNoStore(): Quota {
   return {
-    take(plans) {
+    take({ plans }) {
       const plan = plans.findIndex((charges) => charges.length === 0);
       if (plan === -1) {
         return { kind: 'unavailable', state: NOTHING_TAKEN, cause: 'no quota store is configured' };
       }
-      return { kind: 'taken', takeId: undefined, state: { plan, taken: true, limits: {} } };
+      return { kind: 'taken', take: undefined, state: { plan, taken: true, limits: {} } };
     },
-    release: () => Promise.resolve(),
   };
 }
 

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { addressKey } from '../decision/address-key.ts';
 import type { Instant, Offender, Refusals } from '../decision/ports.ts';
 import type { QuotaConfig } from './config.ts';
 
@@ -44,20 +45,10 @@ function keysOf({ clientIp, keyId, peer }: Offender): readonly string[] {
   const keys: string[] = [];
   if (clientIp !== undefined) {
     keys.push(`address ${clientIp}`);
-    if (clientIp.includes(':')) keys.push(`network ${networkOf(clientIp)}`);
+    if (clientIp.includes(':')) keys.push(`network ${addressKey(clientIp)}`);
   }
   if (keyId !== undefined) keys.push(`key ${keyId}`);
   const name = peer?.spiffeId ?? peer?.fingerprintSha256;
   if (name !== undefined) keys.push(`peer ${name}`);
   return keys;
-}
-
-/** The first 64 bits of a canonical IPv6 text (RFC 5952), whose one `::` may stand anywhere. */
-function networkOf(address: string): string {
-  const [head = '', tail] = address.split('::');
-  const before = head === '' ? [] : head.split(':');
-  if (tail === undefined) return before.slice(0, 4).join(':');
-  const after = tail === '' ? [] : tail.split(':');
-  const zeros = Array.from({ length: 8 - before.length - after.length }, () => '0');
-  return [...before, ...zeros, ...after].slice(0, 4).join(':');
 }

@@ -403,16 +403,15 @@ function createSlowQuota(random: Random): SlowQuota {
   let waiting = 0;
   return {
     port: {
-      take: async (plans, at) => {
+      take: async ({ plans }, at) => {
         taken.set(at, namesOf(plans));
         waiting += 1;
         const how = random.below(3);
         if (how === 1) await sleep(random.below(6));
         if (how === 2) await new Promise<void>((resolve) => held.add(resolve));
         waiting -= 1;
-        return { kind: 'taken', takeId: undefined, state: { plan: 0, taken: true, limits: takenOf(plans) } };
+        return { kind: 'taken', take: undefined, state: { plan: 0, taken: true, limits: takenOf(plans) } };
       },
-      release: () => Promise.resolve(),
     },
     waiting: () => waiting,
     letGo: () => {
@@ -425,7 +424,7 @@ function createSlowQuota(random: Random): SlowQuota {
 
 function takenOf(plans: readonly ChargePlan[]): QuotaState['limits'] {
   return Object.fromEntries(
-    (plans[0] ?? []).map(({ name, kind, unit, limit }) => [
+    (plans[0] ?? []).map(({ terms: { name, kind, unit, limit } }) => [
       name,
       {
         kind,
@@ -446,7 +445,7 @@ function takenOf(plans: readonly ChargePlan[]): QuotaState['limits'] {
 function namesOf(plans: readonly ChargePlan[]): string {
   return plans
     .flat()
-    .map(({ name }) => name)
+    .map(({ terms }) => terms.name)
     .join(' ');
 }
 

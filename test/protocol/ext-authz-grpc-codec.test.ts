@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { fieldOf } from '../../src/listener/wire-message.ts';
+import { readMessage } from '../../src/listener/wire-reader.ts';
 import { toAttributes } from '../../src/protocols/ext-authz-grpc/attributes.ts';
 import { CheckRequest } from '../../src/protocols/ext-authz-grpc/check-request.ts';
-import { fieldOf } from '../../src/protocols/ext-authz-grpc/wire-message.ts';
-import { readMessage } from '../../src/protocols/ext-authz-grpc/wire-reader.ts';
 import { comparable } from '../support/exact-json.ts';
 import { CheckRequestType, encodeCheckRequest } from '../support/ext-authz-proto.ts';
 import { randomCheckRequest } from '../support/random-check-request.ts';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { WireFault } from '../../src/listener/wire-fault.ts';
 import { toAttributes } from '../../src/protocols/ext-authz-grpc/attributes.ts';
 import { readAttributes, toAccessRequest } from '../../src/protocols/ext-authz-grpc/to-access-request.ts';
-import { WireFault } from '../../src/protocols/ext-authz-grpc/wire-fault.ts';
 import { encodeCheckRequest } from '../support/ext-authz-proto.ts';
 import { mutateWireOften } from '../support/mutate-wire.ts';
 import { CLAIMING_REQUEST } from '../support/random-check-request.ts';

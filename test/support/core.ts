@@ -111,8 +111,7 @@ export function core(parts: Partial<AuthorizePorts> = {}): {
     clientIp: (request) => request.sourceAddress,
     currentGeneration: () => generation({ 'authz/decision': { allow: true }, 'authz/limits': [] }),
     quota: {
-      take: () => ({ kind: 'taken', takeId: undefined, state: { plan: 0, taken: true, limits: {} } }),
-      release: () => Promise.resolve(),
+      take: () => ({ kind: 'taken', take: undefined, state: { plan: 0, taken: true, limits: {} } }),
     },
     decisions: new Map([['default', NAMED]]),
     allowRedirects: false,

@@ -133,7 +133,15 @@ export function chargesOf({ request, inspected, principal, peer }: Outcome): rea
   if (inspected?.kind !== 'inspected' || !('method' in request)) return [];
   const facts = { method: request.method, inspected, principal, peer: peer ?? null };
   return DIMENSIONS.map((dimension) => {
-    const terms = { name: dimension, key: [dimension], unit: 'calls', kind: 'rate', limit: 1, per_seconds: 1, cost: 1 };
+    const terms = {
+      name: dimension,
+      key: [dimension],
+      unit: 'requests',
+      kind: 'rate',
+      limit: 1,
+      per_seconds: 1,
+      cost: 1,
+    };
     try {
       return parsePlans([{ ...terms, scope: dimension === 'address' ? 'shared' : 'tenant' }], facts)[0] ?? [];
     } catch (error) {

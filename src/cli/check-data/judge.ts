@@ -63,7 +63,8 @@ function isCharged(
   try {
     const found = plans();
     if (missingLimits(found, required).length > 0) return 'never_passes';
-    const enforced = (plan: ChargePlan): boolean => plan.some(({ mode, cost }) => mode === 'enforce' && cost > 0);
+    const enforced = (plan: ChargePlan): boolean =>
+      plan.some(({ terms }) => terms.mode === 'enforce' && terms.cost > 0);
     return found.every(enforced) ? 'charged' : 'uncharged';
   } catch (error) {
     if (error instanceof RequestFault) return 'never_passes';

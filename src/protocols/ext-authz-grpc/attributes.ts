@@ -1,6 +1,6 @@
 import type { JsonValue } from '../../decision/json.ts';
+import { fieldOf, KIND, type Placed, type WireMessage, type WireValue } from '../../listener/wire-message.ts';
 import { ListValue, Struct, Value } from './check-request.ts';
-import { fieldOf, KIND, type Placed, type WireMessage, type WireValue } from './wire-message.ts';
 
 /**
  * The JSON value that opa-envoy-plugin makes of a message: only what was sent, zero scalars left out unless they

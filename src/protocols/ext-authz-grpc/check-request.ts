@@ -14,7 +14,7 @@ import {
   textMap,
   uint32,
   utf8,
-} from './wire-message.ts';
+} from '../../listener/wire-message.ts';
 
 // Every message that an envoy.service.auth.v3.CheckRequest can contain, by JSON name and field number. A field that a
 // later Envoy adds is skipped, as protobuf wants it.

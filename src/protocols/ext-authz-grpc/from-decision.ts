@@ -3,8 +3,8 @@ import type { HeaderPairs } from '../../decision/header-changes.ts';
 import type { JsonObject } from '../../decision/json.ts';
 import { isEnvoyStatus } from '../../decision/status.ts';
 import { denialHeaders, problemBody } from '../../listener/problem.ts';
-import { WireWriter } from './wire-writer.ts';
-import { UnwritableValue, writeStruct, writeStructField } from './write-struct.ts';
+import { WireWriter } from '../../listener/wire-writer.ts';
+import { UnwritableValue, writeStruct, writeStructField } from '../../listener/write-struct.ts';
 
 /**
  * Encodes a decision as an `envoy.service.auth.v3.CheckResponse`; never throws. INVARIANT: only what `Allow.is`
@@ -70,7 +70,7 @@ function encodeDeny(decision: Deny, decisionId: string): Buffer {
 
 function encodeAllow(decision: Allow, decisionId: string): Buffer {
   const writer = new WireWriter();
-  writeMetadata(writer, decision.metadata, decisionId);
+  writeMetadata(writer, decision.metadata, decisionId, decision.reservationId);
   const ok = writer.written();
   writeTexts(writer, OK.queryRemove, decision.queryRemove);
   writeQuery(writer, decision.querySet);
@@ -102,11 +102,13 @@ const GRPC_CODES: ReadonlyMap<number, number> = new Map([
   [504, 4],
 ]);
 
-/** Ours wins: a policy's own `decision_id` is not written. */
-function writeMetadata(writer: WireWriter, metadata: JsonObject, decisionId: string): void {
+/** Ours win: a policy's own `decision_id` and `reservation_id` are not written. */
+function writeMetadata(writer: WireWriter, metadata: JsonObject, decisionId: string, reservationId?: string): void {
   const end = writer.written();
   writeStructField(writer, 'decision_id', decisionId);
-  writeStruct(writer, Object.hasOwn(metadata, 'decision_id') ? { ...metadata, decision_id: undefined } : metadata);
+  if (reservationId !== undefined) writeStructField(writer, 'reservation_id', reservationId);
+  const clashes = Object.hasOwn(metadata, 'decision_id') || Object.hasOwn(metadata, 'reservation_id');
+  writeStruct(writer, clashes ? { ...metadata, decision_id: undefined, reservation_id: undefined } : metadata);
   writer.close(CHECK_RESPONSE.dynamicMetadata, end);
 }
 

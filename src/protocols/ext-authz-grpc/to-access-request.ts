@@ -7,6 +7,10 @@ import {
   type UnreadableRequest,
 } from '../../decision/access-request.ts';
 import type { JsonValue } from '../../decision/json.ts';
+import type { CallContext } from '../../listener/unary-method.ts';
+import { WireFault } from '../../listener/wire-fault.ts';
+import { clearField, fieldOf, textOf, type WireMessage } from '../../listener/wire-message.ts';
+import { readMessage } from '../../listener/wire-reader.ts';
 import { toAttributes } from './attributes.ts';
 import {
   Address,
@@ -19,25 +23,12 @@ import {
   Request,
   SocketAddress,
 } from './check-request.ts';
-import { WireFault } from './wire-fault.ts';
 import { fromHeaderMap, fromHeaders } from './wire-headers.ts';
-import { clearField, fieldOf, textOf, type WireMessage } from './wire-message.ts';
-import { readMessage } from './wire-reader.ts';
 
 export const DOOR = 'ext_authz_grpc';
 
-/** What the connection and the call tell beside the message. */
-export interface CheckContext {
-  /** Whether what the caller says of identities and settings may be believed. */
-  readonly believed: boolean;
-  /** When the answer is due, in milliseconds from now; absent when the caller named no deadline. */
-  readonly deadlineMs?: number | undefined;
-  /** PEM of the certificate that the door's own listener verified of the caller. */
-  readonly callerCertificate?: string | undefined;
-}
-
 /** Reads the bytes of an `envoy.service.auth.v3.CheckRequest`; what cannot be read is `malformed_request`. */
-export function toAccessRequest(bytes: Uint8Array, context: CheckContext): AccessRequest | UnreadableRequest {
+export function toAccessRequest(bytes: Uint8Array, context: CallContext): AccessRequest | UnreadableRequest {
   try {
     return fromAttributes(readAttributes(bytes), context);
   } catch (error) {
@@ -55,7 +46,7 @@ export function readAttributes(bytes: Uint8Array): WireMessage {
 
 const CAPABILITIES: DoorCapabilities = { queryChanges: true, upstreamHeaders: 'all' };
 
-function fromAttributes(attributes: WireMessage, context: CheckContext): AccessRequest {
+function fromAttributes(attributes: WireMessage, context: CallContext): AccessRequest {
   const { source, request, contextExtensions } = AttributeContext.fields;
   const http = fieldOf(fieldOf(attributes, request), Request.fields.http);
   if (http === undefined) throw new WireFault('`AttributeContext.request.http` is missing');

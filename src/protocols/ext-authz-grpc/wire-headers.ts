@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import type { RequestHeaders } from '../../decision/access-request.ts';
+import { WireFault } from '../../listener/wire-fault.ts';
+import { fieldOf, textOf, type WireMessage } from '../../listener/wire-message.ts';
 import { HeaderMap, HeaderValue } from './check-request.ts';
-import { WireFault } from './wire-fault.ts';
-import { fieldOf, textOf, type WireMessage } from './wire-message.ts';
 
 /**
  * The headers as Envoy's `headers` map carries them: one entry a name, duplicates joined with a bare comma by Envoy

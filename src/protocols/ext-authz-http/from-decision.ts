@@ -24,6 +24,12 @@ export function toWireAnswer(decision: Decision, decisionId: string, upstreamHea
     : toDenial(deny('unsupported_by_door'), decisionId);
 }
 
+/**
+ * For the gateway alone: Envoy takes it into dynamic metadata (`dynamic_metadata_from_headers`); upstream and client see
+ * only headers that Envoy's lists name.
+ */
+const RESERVATION_ID = 'x-sallyport-reservation-id';
+
 /** The answer when there is no decision at all: something failed around the core. */
 export function faultAnswer(): WireAnswer {
   return {
@@ -54,7 +60,9 @@ function toDenial(decision: Deny, decisionId: string): WireAnswer {
 }
 
 /** Ours to write, whatever a verdict says: the core refuses them as well. */
-const FRAMING: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding', 'connection', DECISION_ID]);
+const FRAMING: ReadonlySet<string> = new Set(
+  ['content-length', 'transfer-encoding', 'connection'].concat([DECISION_ID, RESERVATION_ID]),
+);
 
 /**
  * The core asked the door's capabilities already; a second look costs little and fails closed. A header for the
@@ -86,6 +94,7 @@ function toAllow(allow: Allow, decisionId: string, upstreamHeaders: ReadonlySet<
     headers.push(name, writeUtf8(value));
   }
   headers.push('x-envoy-auth-headers-to-remove', [...removals, TWINS].join(','));
+  if (allow.reservationId !== undefined) headers.push(RESERVATION_ID, allow.reservationId);
   headers.push(DECISION_ID, decisionId);
   headers.push('content-length', '0');
   return { status: 200, headers, body: EMPTY };

@@ -39,7 +39,7 @@ async function trial(reading: (at: Instant) => Instant, quota?: Quota): Promise<
 const wall = (epochMs: (now: number) => number) => () =>
   trial(({ epochMs: now, monotonicMs }) => ({ epochMs: epochMs(now), monotonicMs }));
 
-const silent: Quota = { take: () => new Promise(() => undefined), release: () => Promise.resolve() };
+const silent: Quota = { take: () => new Promise(() => undefined) };
 
 export const clockTrials: Trials = {
   healthy: () => trial((at) => at),

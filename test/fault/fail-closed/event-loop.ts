@@ -118,14 +118,14 @@ async function overloaded(): Promise<string> {
     waiting += 1;
     return held;
   };
-  const world = await openWorld(realTimeCore({ quota: { take, release: () => Promise.resolve() } }), {
+  const world = await openWorld(realTimeCore({ quota: { take } }), {
     maxInFlight: 1,
   });
   try {
     const first = world.ask();
     await eventually(() => (waiting === DOORS.length ? true : undefined));
     const answer = await world.ask();
-    letGo({ kind: 'taken', takeId: undefined, state: { plan: 0, taken: true, limits: {} } });
+    letGo({ kind: 'taken', take: undefined, state: { plan: 0, taken: true, limits: {} } });
     return (await first) === 'allow' ? answer : `${answer}, and ${await first} for what was there before`;
   } finally {
     await world.stop();

@@ -285,6 +285,13 @@ describe('what a policy made', () => {
     ['invalid_verdict', '`remove_headers` is not a list of texts', undefined],
     ['invalid_charges', 'a charge has the unknown key `dGVuYW50`', 'a charge has the unknown key `dynamic:8`'],
     ['invalid_charges', '`limits` is neither a set of charges nor an object with `plans`', undefined],
+    ['invalid_charges', '`weights.cached` is above 1000', undefined],
+    ['invalid_charges', 'a reserve of `nano_usd` needs `prices` to be settled by', undefined],
+    [
+      'invalid_charges',
+      '`key` names `c2VjcmV0`, which is no dimension',
+      '`key` names `dynamic:8`, which is no dimension',
+    ],
     [
       'unsupported_by_door',
       'the door `ext_authz_grpc` does not list `x-4c6f72` among its `upstream_headers`',

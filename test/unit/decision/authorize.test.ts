@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { QuotaState } from '../../../src/decision/charges.ts';
+import type { QuotaState, TakeRequest, TakeResult } from '../../../src/decision/charges.ts';
+import { principalKey } from '../../../src/decision/charges.ts';
 import { CLIENT_ANSWERS, RequestFault } from '../../../src/decision/errors.ts';
 import type { InspectionRefused, Quota } from '../../../src/decision/ports.ts';
 import {
@@ -40,10 +41,17 @@ const requestState = {
 };
 
 /** A quota that answers as told and remembers what was given back. */
-function quota(answer: Quota['take']): Quota & { readonly released: string[] } {
+function quota(answer: (taken: Taken) => ReturnType<Quota['take']>): Quota & { readonly released: readonly string[] } {
   const released: string[] = [];
-  return { released, take: answer, release: async (takeId) => void released.push(takeId) };
+  const taken: Taken = (id, limits = {}) => ({
+    kind: 'taken',
+    take: { reservationId: id, release: () => void released.push(id) },
+    state: { plan: 0, taken: true, limits },
+  });
+  return { released, take: () => answer(taken) };
 }
+
+type Taken = (id: string, limits?: QuotaState['limits']) => TakeResult;
 
 /** Runs timers of 0 ms at once, so that what happens after the reply can be seen. */
 const soon = (delayMs: number, late: () => void) => {
@@ -190,9 +198,9 @@ describe('the way of a request', () => {
     const first = current;
     const { authorize } = core({
       currentGeneration: () => current,
-      quota: quota(async () => {
+      quota: quota(async (taken) => {
         current = generation({ 'authz/decision': { allow: false }, 'authz/limits': [] }, { number: 2 });
-        return { kind: 'taken', takeId: 't', state: { plan: 0, taken: true, limits: {} } };
+        return taken('t');
       }),
     });
     const outcome = await authorize(accessRequest());
@@ -227,7 +235,6 @@ describe('metering', () => {
     (value: unknown, decision: unknown = { allow: true }) =>
     () =>
       generation({ 'authz/limits': value, 'authz/decision': decision });
-  const taken: Quota['take'] = () => ({ kind: 'taken', takeId: 't-1', state: { plan: 0, taken: true, limits: {} } });
 
   test.each([
     ['undefined', undefined],
@@ -262,7 +269,7 @@ describe('metering', () => {
             { 'authz/limits': value, 'authz/decision': { allow: true } },
             { inspect: () => inspected({ route }) },
           ),
-        quota: quota(() => ({ kind: 'taken', takeId: 't-1', state: { plan: 0, taken: true, limits: stated } })),
+        quota: quota((taken) => taken('t-1', stated)),
       }).authorize(accessRequest());
     expect((await answer([])).decision).toMatchObject({ kind: 'deny', code: 'quota_missing' });
     expect((await answer({ plans: [[requestCharge], []] })).decision).toMatchObject({ code: 'quota_missing' });
@@ -273,9 +280,17 @@ describe('metering', () => {
   });
 
   test.each([
-    ['exceeded', 'quota_exceeded', 429],
-    ['unavailable', 'quota_unavailable', 503],
-  ] as const)('a plan that is %s denies whatever the decision says', async (kind, code, status) => {
+    ['exceeded', { kind: 'exceeded', retryMs: 1_500 }, 'quota_exceeded', 429, 'quota_exceeded'],
+    ['too large for any limit', { kind: 'exceeded' }, 'cost_exceeds_limit', 429, 'quota_exceeded'],
+    ['unavailable', { kind: 'unavailable', cause: 'down' }, 'quota_unavailable', 503, 'unavailable'],
+    [
+      'not asked for, because this process is too busy',
+      { kind: 'unavailable', cause: 'down', overloaded: true },
+      'overloaded',
+      503,
+      'unavailable',
+    ],
+  ] as const)('a plan that is %s denies whatever the decision says', async (_what, answer, code, status, reason) => {
     const route = { ...inferRoute, requiredLimits: ['requests'] };
     const seen: unknown[] = [];
     const currentGeneration = () =>
@@ -291,31 +306,77 @@ describe('metering', () => {
       );
     const { authorize } = core({
       currentGeneration,
-      quota: quota(() => ({ kind, state: { taken: false, limits: {} }, cause: 'down' })),
+      quota: quota(() => ({ ...answer, state: { taken: false, limits: {} } })),
     });
-    expect((await authorize(accessRequest())).decision).toMatchObject({ kind: 'deny', code, status });
+    expect((await authorize(accessRequest())).decision).toMatchObject({ kind: 'deny', code, status, reason });
     expect(seen).toMatchObject([{ taken: false, limits: { requests: { verified: false, exceeded: true } } }]);
   });
 
   test('a denying decision shapes the refusal but does not lift it', async () => {
-    const shape = { allow: false, status: 402, headers: { 'x-plan': 'upgrade' }, body: 'buy more' };
+    const headers = { 'x-plan': 'upgrade', 'retry-after': '0' };
+    const shape = { allow: false, status: 402, headers, body: 'buy more' };
     const { authorize } = core({
       currentGeneration: limits([requestCharge], shape),
-      quota: quota(() => ({ kind: 'exceeded', state: { taken: false, limits: {} } })),
+      quota: quota(() => ({ kind: 'exceeded', retryMs: 1_500, state: { taken: false, limits: {} } })),
     });
     expect((await authorize(accessRequest())).decision).toMatchObject({
       code: 'quota_exceeded',
       status: 429,
-      headers: [['x-plan', 'upgrade']],
+      headers: [
+        ['x-plan', 'upgrade'],
+        ['retry-after', '2'],
+        ['retry-after-ms', '1500'],
+      ],
       body: 'buy more',
     });
+  });
+
+  test('an Allow tells of the caller’s limits, over what the policy says under the same names', async () => {
+    const verdict = {
+      allow: true,
+      response_headers: { ratelimit: 'mine', 'x-other': '1' },
+      metadata: { plan: 'gold' },
+    };
+    const { decision } = await core({
+      currentGeneration: limits([requestCharge], verdict),
+      quota: quota((taken) => taken('t-1', { requests: requestState })),
+    }).authorize(accessRequest());
+    expect(decision).toMatchObject({
+      kind: 'allow',
+      reservationId: 't-1',
+      metadata: { plan: 'gold', rate_limit: { requests_per_unit: 10, unit: 'SECOND' } },
+      responseHeaders: [
+        ['x-other', '1'],
+        ['ratelimit-policy', '"requests";q=10;w=1;qu="requests"'],
+        ['ratelimit', '"requests";r=9;t=1'],
+        ['x-ratelimit-limit-requests', '10'],
+        ['x-ratelimit-remaining-requests', '9'],
+        ['x-ratelimit-reset-requests', '100ms'],
+      ],
+    });
+  });
+
+  test.each([
+    { path: '/v1/chat/completions', openAi: true },
+    { path: '/tenant-a/llama-3-8b/infer', openAi: false },
+  ])('a refusal names the limits that the caller may know: $path', async ({ path, openAi }) => {
+    const exceeded = { ...requestState, remaining: 0, exceeded: true, wait_ms: 90 };
+    const { decision } = await core({
+      currentGeneration: () =>
+        generation(
+          { 'authz/limits': [requestCharge], 'authz/decision': { allow: true } },
+          { inspect: () => inspected({ path }) },
+        ),
+      quota: quota(() => ({ kind: 'exceeded', retryMs: 90, state: { taken: false, limits: { requests: exceeded } } })),
+    }).authorize(accessRequest());
+    expect(decision).toMatchObject({ code: 'quota_exceeded', exceeded: { violated: ['requests'], openAi } });
   });
 
   test.each([
     ['denies', { allow: false }],
     ['is no verdict', 'nonsense'],
   ])('what was taken is given back when the decision %s', async (_name, decision) => {
-    const store = quota(taken);
+    const store = quota((taken) => taken('t-1'));
     const { authorize } = core({
       currentGeneration: limits([requestCharge], decision),
       quota: store,
@@ -325,11 +386,34 @@ describe('metering', () => {
     expect(store.released).toEqual(['t-1']);
   });
 
-  test('what was taken is kept when the decision allows', async () => {
-    const store = quota(taken);
+  test('what was taken is kept when the decision allows, and the outcome names what is held', async () => {
+    const store = quota((taken) => taken('t-1'));
     const { authorize } = core({ currentGeneration: limits([requestCharge]), quota: store, startTimer: soon });
-    expect((await authorize(accessRequest())).decision.kind).toBe('allow');
+    expect(await authorize(accessRequest())).toMatchObject({
+      decision: { kind: 'allow' },
+      reservationId: 't-1',
+      plans: [[{ terms: { name: 'requests' }, key: ['tenant-a'] }]],
+    });
     expect(store.released).toEqual([]);
+  });
+
+  test.each([
+    ['a principal', verified(), { tenant: 'tenant-a', holder: principalKey(tenantA) }],
+    ['the anonymous', anonymous, { tenant: '', holder: '192.0.2.1' }],
+  ])('%s is charged by a name of his own', async (_who, authentication, wanted) => {
+    const asked: TakeRequest[] = [];
+    const { authorize } = core({
+      authenticate: () => authentication,
+      currentGeneration: limits([{ ...requestCharge, key: ['address'] }]),
+      quota: {
+        take: (request) => {
+          asked.push(request);
+          return { kind: 'exceeded', state: { taken: false, limits: {} } };
+        },
+      },
+    });
+    await authorize(accessRequest());
+    expect(asked).toMatchObject([{ ...wanted, model: 'llama-3-8b', plans: [[{ key: ['192.0.2.1'] }]] }]);
   });
 });
 
@@ -365,7 +449,7 @@ describe('the deadline', () => {
 
   test('an Allow that comes after it is a Deny, and its take is given back', async () => {
     let monotonicMs = 0;
-    const store = quota(() => ({ kind: 'taken', takeId: 't-1', state: { plan: 0, taken: true, limits: {} } }));
+    const store = quota((taken) => taken('t-1'));
     const { authorize } = core({
       clock: { now: () => ({ epochMs: 0, monotonicMs }) },
       quota: store,
@@ -386,9 +470,9 @@ describe('the deadline', () => {
   test('a take that arrives after it is given back', async () => {
     let arrive: (() => void) | undefined;
     const store = quota(
-      () =>
+      (taken) =>
         new Promise((resolve) => {
-          arrive = () => resolve({ kind: 'taken', takeId: 't-late', state: { plan: 0, taken: true, limits: {} } });
+          arrive = () => resolve(taken('t-late'));
         }),
     );
     const { authorize } = core({

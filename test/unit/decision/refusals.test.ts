@@ -149,7 +149,6 @@ describe('a refusal', () => {
         authenticate: () => anonymous,
         quota: {
           take: () => ({ kind: 'unavailable', cause: 'test', state: { taken: false, limits: {} } }),
-          release: () => Promise.resolve(),
         },
       },
       'quota_unavailable',

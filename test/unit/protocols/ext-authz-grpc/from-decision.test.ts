@@ -65,6 +65,21 @@ describe('an Allow on the wire', () => {
     ]);
   });
 
+  it('tells the gateway, and nobody else, by what to settle; not what a policy says it is', () => {
+    const { dynamicMetadata, okResponse } = answer(
+      { allow: true, metadata: { reservation_id: 'forged', plan: 'gold' } },
+      { reservationId: 'r-1' },
+    );
+    expect(dynamicMetadata?.fields).toMatchObject({
+      decision_id: { stringValue: 'd-1' },
+      reservation_id: { stringValue: 'r-1' },
+      plan: { stringValue: 'gold' },
+    });
+    expect(JSON.stringify(okResponse)).not.toContain('r-1');
+    const without = answer({ allow: true, metadata: { reservation_id: 'forged' } }).dynamicMetadata?.fields;
+    expect(without).not.toHaveProperty('reservation_id');
+  });
+
   it('percent-encodes query changes', () => {
     const { okResponse } = answer({
       allow: true,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Allow, type Decision, deny } from '../../../../src/decision/decision.ts';
+import { Allow, type Decision, deny, parseVerdict } from '../../../../src/decision/decision.ts';
 import { CLIENT_ANSWERS, type CoreCode } from '../../../../src/decision/errors.ts';
 import {
   denialStatus,
@@ -28,6 +28,14 @@ describe('an Allow', () => {
       `x-sallyport-decision-id: ${DECISION_ID}`,
       'content-length: 0',
     ]);
+  });
+
+  test('that holds something tells the gateway by what to settle', () => {
+    const owned = { decisionId: DECISION_ID, tenant: undefined, roles: [] };
+    const context = { shape: 'sallyport', allowRedirects: false, anonymous: false, owned, stripHeaders: [] } as const;
+    const allow = parseVerdict({ allow: true }, { ...context, reservationId: 'r-1' });
+    expect(pairs(answer(allow))).toContain('x-sallyport-reservation-id: r-1');
+    expect(pairs(answer(parseVerdict({ allow: true }, context))).join()).not.toContain('reservation');
   });
 
   test('sets listed headers, owned ones among them, and never removes what it sets', () => {

@@ -1,4 +1,4 @@
-import { type JsonObject, type JsonValue, RawJson } from '../../decision/json.ts';
+import { type JsonObject, type JsonValue, RawJson } from '../decision/json.ts';
 import type { WireWriter } from './wire-writer.ts';
 
 /** A value that the gateway's parser would refuse, and with it the whole answer. */

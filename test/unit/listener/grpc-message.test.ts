@@ -1,8 +1,8 @@
 import { deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createMessageReader } from '../../../../src/protocols/ext-authz-grpc/grpc-message.ts';
-import { frame } from '../../../support/grpc-client.ts';
+import { createMessageReader } from '../../../src/listener/grpc-message.ts';
+import { frame } from '../../support/grpc-client.ts';
 
 const MAX_BYTES = 64;
 

@@ -1,4 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { WireFault } from '../../../src/listener/wire-fault.ts';
+import { fieldOf, textOf } from '../../../src/listener/wire-message.ts';
+import { readMessage } from '../../../src/listener/wire-reader.ts';
 import {
   AttributeContext,
   CheckRequest,
@@ -6,10 +9,7 @@ import {
   Request,
   SocketAddress,
   Struct,
-} from '../../../../src/protocols/ext-authz-grpc/check-request.ts';
-import { WireFault } from '../../../../src/protocols/ext-authz-grpc/wire-fault.ts';
-import { fieldOf, textOf } from '../../../../src/protocols/ext-authz-grpc/wire-message.ts';
-import { readMessage } from '../../../../src/protocols/ext-authz-grpc/wire-reader.ts';
+} from '../../../src/protocols/ext-authz-grpc/check-request.ts';
 
 const { id, method, path, size, headers, body } = HttpRequest.fields;
 const http = (hex: string) => readMessage(Buffer.from(hex.replaceAll(' ', ''), 'hex'), HttpRequest.table);

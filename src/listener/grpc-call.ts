@@ -1,5 +1,5 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
-import type { StartTimer } from '../../decision/ports.ts';
+import type { StartTimer } from '../decision/ports.ts';
 import { createMessageReader, type MessageFault, type MessageReader } from './grpc-message.ts';
 import { GRPC_STATUS, type GrpcStatus } from './grpc-status.ts';
 

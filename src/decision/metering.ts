@@ -1,0 +1,91 @@
+import { addressKey } from './address-key.ts';
+import {
+  type ChargePlan,
+  missingLimits,
+  parsePlans,
+  principalKey,
+  type QuotaState,
+  type TakeRequest,
+  type TakeResult,
+} from './charges.ts';
+import { type Deny, deny, type VerdictContext } from './decision.ts';
+import { RequestFault } from './errors.ts';
+import type { Inspected } from './ports.ts';
+import { toQuotaNotice } from './quota-headers.ts';
+import { missingStates, withEveryLimit } from './quota-state.ts';
+import { accepted, identified, type Trace } from './trace.ts';
+
+/** What is to be taken. Forgetting denies: every limit that the route requires must be in every plan. */
+export function toPlans(trace: Trace, result: unknown, entrypoint: string): readonly ChargePlan[] {
+  const { principal, peer } = identified(trace);
+  const inspected = accepted(trace);
+  const { request } = trace;
+  const plans = parsePlans(result, { method: 'method' in request ? request.method : '', inspected, principal, peer });
+  const missing = missingLimits(plans, requiredLimits(inspected));
+  if (missing.length > 0) {
+    throw new RequestFault('quota_missing', `\`${entrypoint}\` charges nothing for \`${missing.join('`, `')}\``);
+  }
+  return plans;
+}
+
+/** With the holds of the anonymous counted by their network. */
+export function toTakeRequest(trace: Trace, plans: readonly ChargePlan[]): TakeRequest {
+  const { principal } = identified(trace);
+  const { route, network } = accepted(trace);
+  return {
+    plans,
+    holder: (principal && principalKey(principal)) ?? addressKey(network.client_ip ?? ''),
+    tenant: principal?.tenant ?? '',
+    model: route?.model ?? '',
+  };
+}
+
+/**
+ * What one atomic take of the plans came to: the Deny that stands whatever the decision says, or `undefined` when a
+ * plan was taken.
+ */
+export function judgeTake(trace: Trace, taken: TakeResult, plans: readonly ChargePlan[]): Deny | undefined {
+  trace.quota = withEveryLimit(taken.state, plans, requiredLimits(accepted(trace)));
+  switch (taken.kind) {
+    case 'taken': {
+      trace.take = taken.take;
+      // INVARIANT: a store that does not say that it took every required limit did not.
+      const absent = missingStates(taken.state, requiredLimits(accepted(trace)));
+      if (absent.length === 0) return undefined;
+      trace.cause = `the quota store took nothing for \`${absent.join('`, `')}\``;
+      return deny('quota_unavailable');
+    }
+    case 'exceeded':
+      return exceeded(trace, plans, trace.quota, taken.retryMs);
+    case 'unavailable':
+      trace.cause = taken.cause;
+      return deny(taken.overloaded === true ? 'overloaded' : 'quota_unavailable');
+    default:
+      throw new RequestFault('internal', 'the quota store gave no answer');
+  }
+}
+
+function exceeded(trace: Trace, plans: readonly ChargePlan[], state: QuotaState, retryMs: number | undefined): Deny {
+  trace.cause = retryMs === undefined ? 'no plan fits even into untouched limits' : 'no plan fits what is left';
+  const { headers, violated } = toQuotaNotice(plans, state, { retryMs });
+  const openAi = accepted(trace).path.startsWith('/v1/');
+  return deny(retryMs === undefined ? 'cost_exceeds_limit' : 'quota_exceeded', {
+    headers,
+    exceeded: { violated, openAi },
+  });
+}
+
+function requiredLimits({ route }: Inspected): readonly string[] {
+  return route === null ? NO_LIMITS : route.requiredLimits;
+}
+
+const NO_LIMITS: readonly string[] = [];
+
+/** What an Allow tells of what was taken. */
+export function quotaContext(
+  { plans, quota, take }: Trace,
+  refusal: Deny | undefined,
+): Pick<VerdictContext, 'quota' | 'reservationId'> | undefined {
+  if (plans === undefined || quota === undefined || refusal !== undefined) return undefined;
+  return { quota: toQuotaNotice(plans, quota, undefined), reservationId: take?.reservationId };
+}
