@@ -8,18 +8,25 @@ import { toWatchedBundles } from './bundle/watch.ts';
 import type { Config } from './config/config.ts';
 import { createAuthorize } from './decision/authorize.ts';
 import { createGenerations, type Generations } from './decision/generations.ts';
+import { isObject } from './decision/json.ts';
 import type { Authenticate, Authorize, NamedDecision } from './decision/ports.ts';
 import { createKeyDirectory } from './identity/api-key-open-directory.ts';
 import { type Authenticator, createAuthenticator } from './identity/authenticator.ts';
 import { createDemoIssuer, type DemoIssuer } from './identity/demo-issuer.ts';
 import { createOAuth } from './identity/oauth.ts';
 import type { TokenExchange } from './identity/token-exchange.ts';
+import { CatalogError } from './inspection/catalog-error.ts';
 import { createClientIp } from './inspection/client-address.ts';
 import { createInspector } from './inspection/inspector.ts';
 import { joinPolicies } from './policy/join-policies.ts';
 import type { LoadedPolicy } from './policy/policy-engine.ts';
 import { createWasmEngine } from './policy/wasm-engine.ts';
-import { createNoStore } from './quota/no-store.ts';
+import { type DescriptorTable, mergeDescriptors } from './quota/descriptors.ts';
+import { compileDescriptors } from './quota/descriptors-data.ts';
+import { createDescriptorLimits, type LimitDescriptors } from './quota/descriptors-limits.ts';
+import { checkLimitsData } from './quota/limits-data.ts';
+import { createQuotas, type Quotas } from './quota/quotas.ts';
+import { loadRateLimitFiles } from './quota/ratelimit-files.ts';
 import { createRefusalTable } from './quota/refusal-table.ts';
 import type { Health } from './telemetry/health.ts';
 import type { Logger } from './telemetry/logger.ts';
@@ -41,6 +48,9 @@ export interface Decider {
   readonly authorize: Authorize;
   readonly activator: Activator;
   readonly demoIssuer: () => DemoIssuer | undefined;
+  readonly quotas: Quotas;
+  /** What Envoy's rate limit service is answered by. */
+  readonly limitDescriptors: LimitDescriptors;
   /** Where config names one. */
   readonly tokenExchange: TokenExchange | undefined;
   readonly start: () => Promise<void>;
@@ -64,7 +74,10 @@ export function createDecider(
       ...(limits === undefined ? [] : [limits]),
     ]),
     activate: async (bundles) => {
-      await activate(bundles, config, generations, logger);
+      const rules = await activate(bundles, config, generations, logger);
+      if (fromBundle) descriptors = mergeDescriptors(files.table, rules);
+      // What was exhausted under the old sizes may not be under the new ones.
+      quotas.limiter.dropCaches();
       bundlesReady.set(true);
     },
     clock: systemClock,
@@ -73,6 +86,16 @@ export function createDecider(
     logger,
     metrics,
   });
+  const quotas = createQuotas({
+    config: config.quota,
+    clock: systemClock,
+    startTimer: startSystemTimer,
+    metrics: metrics.quota,
+    logger,
+  });
+  const files = loadRateLimitFiles(config.doors.ratelimit?.limits_files ?? []);
+  const fromBundle = config.doors.ratelimit?.domains_from_bundle !== false;
+  let descriptors: DescriptorTable | undefined = fromBundle ? undefined : files.table;
   const refusals = createRefusalTable(config.quota.refusals);
   const clientIp = createClientIp(config.network);
   const keyDirectory =
@@ -111,6 +134,7 @@ export function createDecider(
     authenticator?.stop();
     await activator.stop();
     generations.close();
+    await quotas.stop();
   }
 
   return {
@@ -129,7 +153,7 @@ export function createDecider(
             cause: 'starting',
           }),
       currentGeneration: generations.current,
-      quota: createNoStore(),
+      quota: quotas.limiter,
       decisions,
       allowRedirects: config.policy.redirects,
       exposeCredentials: config.compatibility.expose_credentials,
@@ -138,8 +162,19 @@ export function createDecider(
     }),
     activator,
     demoIssuer: () => demoIssuer,
+    quotas,
+    limitDescriptors: createDescriptorLimits({
+      table: () => descriptors,
+      quota: quotas.limiter,
+      adjust: (adjustments, at) => quotas.limiter.adjust(adjustments, at),
+      clock: systemClock,
+      onFault: (error) =>
+        logger.limited('ratelimit_adjust', 'error', { error }, 'hits of a refused request could not be counted'),
+    }),
     tokenExchange: oauth.tokenExchange,
     start: async () => {
+      for (const { message } of files.notes) logger.info({ message }, 'a limits file');
+      await quotas.start();
       if (config.insecure.demo_issuer) demoIssuer = await createDemoIssuer({ clock: systemClock });
       authenticator = createAuthenticator({
         config: config.identity,
@@ -171,20 +206,30 @@ export function createDecider(
   };
 }
 
-/** Makes a generation of a set of bundles: policies loaded and routes compiled before it is put in force. */
+/**
+ * Makes a generation of a set of bundles: policies loaded, routes and limits compiled before it is put in force. Answers
+ * the rules for descriptors.
+ */
 async function activate(
   bundles: readonly Bundle[],
   config: Config,
   generations: Generations,
   logger: Logger,
-): Promise<void> {
+): Promise<DescriptorTable> {
   const { network, compatibility } = config;
   const data = mergeData(bundles);
-  const inspect = createInspector({ catalog: data.value['catalog'], network, compatibility });
+  const catalog = data.value['catalog'];
+  const inspect = createInspector({ catalog, network, compatibility });
+  const faults = [...checkLimitsData(catalog)];
+  const rules = compileDescriptors(isObject(catalog) ? catalog['ratelimit'] : undefined, (path, message) =>
+    faults.push({ path, message }),
+  );
+  if (faults.length > 0) throw new CatalogError(faults);
   const policies = await Promise.all(bundles.map((bundle) => loadPolicy(config, bundle, data.text, logger)));
   const { evaluate, isPolicyConstant, close } = joinPolicies(policies);
   const revisions = new Map(bundles.map(({ name, revision }) => [name, revision]));
   generations.put({ revisions, inspect, evaluate, isPolicyConstant }, close);
+  return rules;
 }
 
 /** Loads one bundle's policy over the data of all; it must have those of the named entrypoints that it says it has. */

@@ -10,6 +10,7 @@ import { createEval } from './cli/eval.ts';
 import { tellError } from './cli/exit-code.ts';
 import { createKeys } from './cli/keys.ts';
 import { createServe } from './cli/serve.ts';
+import { usage } from './cli/usage.ts';
 import { createService, openDecider } from './service.ts';
 
 const HELP = `sallyport: policy-as-code authorization for AI-inference gateways
@@ -21,6 +22,7 @@ const HELP = `sallyport: policy-as-code authorization for AI-inference gateways
   sallyport check-envoy FILE        every setting of an Envoy that undoes a decision
   sallyport eval                    decide one request and say why
   sallyport keys create|list|...    make, list, rotate and revoke API keys in a keys file
+  sallyport usage export|verify     what was used and charged, from the ledger, and whether it is whole
   sallyport COMMAND --help          what a command takes, with examples
   sallyport --version
 
@@ -35,6 +37,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['check-envoy', checkEnvoy],
   ['eval', createEval({ openDecider })],
   ['keys', createKeys({ nowMs: () => Date.now(), randomBytes })],
+  ['usage', usage],
 ]);
 
 /** Runs the command that the arguments name and leaves its exit code behind. Never throws. */

@@ -3,15 +3,18 @@ import type { Config } from './config/config.ts';
 import { createDecider } from './decider.ts';
 import type { Authenticate, Authorize } from './decision/ports.ts';
 import { createDecisionLog, withDecisionLog } from './decision-log/decision-log.ts';
+import { parseStrictJson } from './identity/strict-json.ts';
 import type { TokenExchange } from './identity/token-exchange.ts';
 import { formatAddress, type ListenAddress } from './listener/address.ts';
 import { createOperations } from './operations/server.ts';
 import { createExtAuthzGrpcDoor } from './protocols/ext-authz-grpc/server.ts';
 import { createExtAuthzHttpDoor } from './protocols/ext-authz-http/server.ts';
+import { createRateLimitDoor } from './protocols/ratelimit/server.ts';
 import { createTokenExchangeDoor, type TokenExchangeDoor } from './protocols/token-exchange/server.ts';
+import type { LimitDescriptors } from './quota/descriptors-limits.ts';
 import { createHealth } from './telemetry/health.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
-import { createMetrics, withMetrics } from './telemetry/metrics.ts';
+import { createMetrics, type Metrics, withMetrics } from './telemetry/metrics.ts';
 import { startSystemTimer, systemClock } from './telemetry/system-clock.ts';
 
 /** How long checks under way may still finish at stop. */
@@ -46,13 +49,19 @@ export function createService(config: Config): Service {
   });
   const decider = createDecider(config, { metrics, health, logger });
   const authorize = withDecisionLog(withMetrics(decider.authorize, metrics), decisionLog);
-  const doors = createDoors(config, authorize, logger);
+  const doors = createDoors(config, authorize, { limit: decider.limitDescriptors, logger, metrics });
   const operations = createOperations({
     config: config.operations,
     health: {
       live: () => health.live(),
       ready: () => health.ready(),
       bundlesReady: () => decider.activator.ready(),
+    },
+    usage: {
+      settle: decider.quotas.settlement.settle,
+      renew: decider.quotas.settlement.renew,
+      quotaOf: decider.quotas.quotaOf,
+      parseJson: parseStrictJson,
     },
     metricsText: () => metrics.text(),
     metricsContentType: metrics.contentType,
@@ -156,7 +165,17 @@ interface Door {
   setServing(serving: boolean): void;
 }
 
-function createDoors({ doors }: Config, authorize: Authorize, logger: Logger): ReadonlyMap<string, Door> {
+interface DoorParts {
+  readonly limit: LimitDescriptors;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+function createDoors(
+  { doors }: Config,
+  authorize: Authorize,
+  { limit, logger, metrics }: DoorParts,
+): ReadonlyMap<string, Door> {
   const opened = new Map<string, Door>();
   if (doors.ext_authz_grpc !== undefined) {
     const config = doors.ext_authz_grpc;
@@ -176,6 +195,17 @@ function createDoors({ doors }: Config, authorize: Authorize, logger: Logger): R
       onTlsReload: (event) => logger.info({ door: 'ext_authz_http', ...event }, 'the certificate files changed'),
     });
     opened.set('ext_authz_http', door);
+  }
+  if (doors.ratelimit !== undefined) {
+    const door = createRateLimitDoor({
+      limit,
+      config: doors.ratelimit,
+      startTimer: startSystemTimer,
+      logger,
+      graceMs: GRACE_MS,
+      count: (outcome) => metrics.quota.rateLimitAnswered(outcome),
+    });
+    opened.set('ratelimit', door);
   }
   return opened;
 }

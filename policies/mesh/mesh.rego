@@ -5,7 +5,8 @@
 #   lists the calls that it may make. A call names routes, methods and a bound in bytes (`max_bytes`, or
 #   `unbounded: true`), and every tenant, model and operation that the route may have (a list, or "any"). One call that
 #   fits is enough. What has a tenant goes to the tenant's own upstream; where there is none, the call may name one.
-#   A service may also `carry` routes: then a user's request on them must come through such a service.
+#   A service may also `carry` routes: then a user's request on them must come through such a service. Its `limits` are
+#   charged beside those of the route.
 package mesh
 
 import data.models
@@ -38,6 +39,12 @@ reasons contains "call_not_permitted" if {
 	count(fitting) == 0
 }
 
+# That a service has no limits of its own must be said: `"limits": []`.
+reasons contains "limits_unsaid" if {
+	some name in services
+	not says_limits(name)
+}
+
 reasons contains "ambiguous_upstream" if {
 	not input.route.tenant
 	count(named_upstreams) > 1
@@ -48,6 +55,8 @@ reasons contains "not_deployed" if {
 	input.route.tenant
 	not models.upstream
 }
+
+says_limits(name) if is_array(data.catalog.services[name].limits)
 
 # Answered 413 by authz, as the bounds of tiers are.
 payload_reasons contains "service_payload_too_large" if {

@@ -5,6 +5,7 @@ import data.mesh
 services := {
 	"pre-processor": {
 		"spiffe_ids": ["spiffe://td/pre-processor"],
+		"limits": [],
 		"calls": [{
 			"routes": ["model-server"],
 			"methods": ["POST"],
@@ -19,6 +20,7 @@ services := {
 		"spiffe_ids": ["spiffe://td/service-a"],
 		"dns_names": ["service-a.example"],
 		"subjects": ["CN=service-a"],
+		"limits": ["calls"],
 		"calls": [{"routes": ["predict"], "methods": ["POST"], "max_bytes": 1000000}],
 		"carries": ["chat"],
 	},
@@ -212,6 +214,15 @@ test_tenant_without_upstream_has_nothing_to_call if {
 	request := changed(to_model_server, "/route/tenant", "tenant-b")
 	mesh.reasons == {"not_deployed"} with input as request with data.catalog as catalog
 	not mesh.upstream with input as request with data.catalog as catalog
+}
+
+test_service_must_say_its_limits if {
+	every limits in ["none", null, {}] {
+		unsaid := changed(services, "/service-a/limits", limits)
+		mesh.reasons == {"limits_unsaid"} with input as predict(bytes(1)) with data.catalog as with_services(unsaid)
+	}
+	missing := json.remove(services, ["/service-a/limits"])
+	mesh.reasons == {"limits_unsaid"} with input as predict(bytes(1)) with data.catalog as with_services(missing)
 }
 
 test_carried_route_needs_its_carrier if {

@@ -25,20 +25,33 @@ reasons contains "not_of_credential" if {
 
 model := data.catalog.models[input.route.model]
 
-# A credential that names models is good for these only, and one that names none of them for none.
-within_credential if not input.identity.models
+within_credential if of_credential(input.route.model)
 
-within_credential if input.route.model in input.identity.models
+permitted if granted(input.route.model)
+
+upstream := upstream_of(input.route.model)
+
+# What may serve instead of the model that was asked for.
+usable(name) if {
+	granted(name)
+	of_credential(name)
+	upstream_of(name)
+}
+
+# A credential that names models is good for these only, and one that names none of them for none.
+of_credential(_) if not input.identity.models
+
+of_credential(name) if name in input.identity.models
 
 # Roles are words of the caller's own tenant: they choose nothing in another one.
-upstream := chosen if {
-	entries := model.role_upstreams[input.route.tenant]
+upstream_of(name) := chosen if {
+	entries := data.catalog.models[name].role_upstreams[input.route.tenant]
 	input.identity.tenant == input.route.tenant
 	chosen := [entry.upstream | some entry in entries; entry.role in input.identity.roles][0]
-} else := model.upstreams[input.route.tenant]
+} else := data.catalog.models[name].upstreams[input.route.tenant]
 
-permitted if {
-	some grant in model.grants[input.route.operation]
+granted(name) if {
+	some grant in data.catalog.models[name].grants[input.route.operation]
 	input.identity.tier in grant.tiers
 	open_to_roles(grant)
 	open_to_tenants(grant)

@@ -169,3 +169,20 @@ test_credential_is_not_blamed_for_an_unknown_model if {
 	request := object.union(limited(["fish"]), {"route": {"model": "dragon"}})
 	models.reasons == {"unknown_model"} with input as request with data.catalog.models as catalog
 }
+
+usable(name, tier) if {
+	models.usable(name) with input as call(tier, "infer", []) with data.catalog.models as catalog
+}
+
+test_another_model_is_usable_where_it_is_granted_and_deployed if {
+	usable("bird", "small")
+	not usable("bird", "none")
+	not usable("fish", "large")
+	not usable("gone", "large")
+	deployed := object.union(catalog, {"fish": {"upstreams": {"blue": "blue-fish"}}})
+	request := call("large", "infer", [])
+	models.usable("fish") with input as request with data.catalog.models as deployed
+	other := json.patch(request, [{"op": "add", "path": "/identity/models", "value": ["bird"]}])
+	not models.usable("fish") with input as other with data.catalog.models as deployed
+	models.usable("bird") with input as other with data.catalog.models as deployed
+}

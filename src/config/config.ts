@@ -11,6 +11,7 @@ import { type OperationsConfig, operationsConfigSchema } from '../operations/con
 import { type PolicyConfig, policyConfigSchema } from '../policy/config.ts';
 import { type ExtAuthzGrpcConfig, extAuthzGrpcConfigSchema } from '../protocols/ext-authz-grpc/config.ts';
 import { type ExtAuthzHttpConfig, extAuthzHttpConfigSchema } from '../protocols/ext-authz-http/config.ts';
+import { type RateLimitConfig, rateLimitConfigSchema } from '../protocols/ratelimit/config.ts';
 import { type QuotaConfig, quotaConfigSchema } from '../quota/config.ts';
 import { type LogConfig, logConfigSchema } from '../telemetry/config.ts';
 
@@ -33,6 +34,7 @@ export interface Config {
 export interface DoorsConfig {
   readonly ext_authz_grpc?: ExtAuthzGrpcConfig;
   readonly ext_authz_http?: ExtAuthzHttpConfig;
+  readonly ratelimit?: RateLimitConfig;
 }
 
 /** Everything that is dangerous stands here, so that one look at a config finds it. */
@@ -44,7 +46,11 @@ export interface InsecureConfig {
 const doorsConfigSchema = {
   type: 'object',
   description: 'Where gateways ask; one listener each, which serves nothing else.',
-  properties: { ext_authz_grpc: extAuthzGrpcConfigSchema, ext_authz_http: extAuthzHttpConfigSchema },
+  properties: {
+    ext_authz_grpc: extAuthzGrpcConfigSchema,
+    ext_authz_http: extAuthzHttpConfigSchema,
+    ratelimit: rateLimitConfigSchema,
+  },
   additionalProperties: false,
   minProperties: 1,
 } as const;

@@ -8,7 +8,8 @@ import { checkOperationsConfig } from '../operations/config.ts';
 import { checkPolicyConfig } from '../policy/config.ts';
 import { checkExtAuthzGrpcConfig } from '../protocols/ext-authz-grpc/config.ts';
 import { checkExtAuthzHttpConfig } from '../protocols/ext-authz-http/config.ts';
-import { checkQuotaConfig } from '../quota/config.ts';
+import { checkRateLimitConfig } from '../protocols/ratelimit/config.ts';
+import { checkQuotaConfig, checkRateLimitFiles } from '../quota/config.ts';
 import type { Config } from './config.ts';
 import type { ConfigFault } from './fault.ts';
 
@@ -21,6 +22,8 @@ export function crossFaults(config: Config, environment: Environment): readonly 
   return [
     ...check(doors.ext_authz_grpc, (door) => checkExtAuthzGrpcConfig('doors.ext_authz_grpc', door, listenOptions)),
     ...check(doors.ext_authz_http, (door) => checkExtAuthzHttpConfig('doors.ext_authz_http', door, listenOptions)),
+    ...check(doors.ratelimit, (door) => checkRateLimitConfig('doors.ratelimit', door, listenOptions)),
+    ...check(doors.ratelimit?.limits_files, (files) => checkRateLimitFiles('doors.ratelimit.limits_files', files)),
     ...checkOperationsConfig(config.operations),
     ...twinListeners(config),
     ...checkBundlesConfig(config.bundles),

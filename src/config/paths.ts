@@ -6,6 +6,7 @@ const PATHS: readonly (readonly string[])[] = [
   ['doors', '*', 'tls', 'cert'],
   ['doors', '*', 'tls', 'key'],
   ['doors', '*', 'tls', 'client_ca'],
+  ['doors', 'ratelimit', 'limits_files', '*'],
   ['bundles', '*', 'file'],
   ['identity', 'jwt', 'issuers', '*', 'jwks', 'file'],
   ['identity', 'api_keys', 'file'],

@@ -1,11 +1,14 @@
 import { parseListenAddress } from '../listener/address.ts';
 
 /** What a bearer token may be allowed to see or do here. */
-export const OPERATIONS_RIGHTS = ['metrics'] as const;
+export const OPERATIONS_RIGHTS = ['metrics', 'usage', 'quota'] as const;
 
 export type OperationsRight = (typeof OPERATIONS_RIGHTS)[number];
 
-/** The operations port: health and metrics, apart from every door. */
+/** What callers on this machine may do without a token: to look, never to change or to ask about a tenant. */
+export const OPEN_ON_LOOPBACK: ReadonlySet<OperationsRight> = new Set(['metrics'] as const);
+
+/** The operations port: health, metrics, usage and quotas, apart from every door. */
 export interface OperationsConfig {
   readonly listen: string;
   readonly tokens?: readonly OperationsToken[];
@@ -28,16 +31,22 @@ export const operationsConfigSchema = {
       type: 'string',
       minLength: 1,
       default: '127.0.0.1:8282',
-      description: 'Where health and metrics are served; open to loopback, by token to everybody else.',
+      description: 'Where health, metrics, usage and quotas are served; health and metrics are open to loopback.',
     },
     tokens: {
       type: 'array',
-      description: 'Bearer tokens for callers off loopback; health needs none.',
+      description: 'Bearer tokens: for usage and quotas always, for metrics off loopback; health needs none.',
       items: {
         type: 'object',
         properties: {
           sha256: { type: 'string', pattern: '^[0-9a-f]{64}$', description: 'Hex SHA-256 of the token.' },
-          rights: { type: 'array', items: { enum: OPERATIONS_RIGHTS }, minItems: 1, uniqueItems: true },
+          rights: {
+            type: 'array',
+            items: { enum: OPERATIONS_RIGHTS },
+            minItems: 1,
+            uniqueItems: true,
+            description: '`metrics`: read them. `usage`: report and renew. `quota`: see what a tenant has left.',
+          },
         },
         required: ['sha256', 'rights'],
         additionalProperties: false,

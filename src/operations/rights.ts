@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { isLoopbackIp, parseListenAddress } from '../listener/address.ts';
-import type { OperationsConfig, OperationsRight } from './config.ts';
+import { OPEN_ON_LOOPBACK, type OperationsConfig, type OperationsRight } from './config.ts';
 
 /** What is looked at of a request: headers as they came, every value. */
 export interface OperationsCaller {
@@ -24,7 +24,7 @@ export interface Rights {
 }
 
 /**
- * Who may see what. Position counts (loopback is open), so names have to be checked: a browser on this machine that
+ * Who may see and do what. Position counts (metrics are open to loopback), so names have to be checked: a browser on this machine that
  * was led here by DNS rebinding sends the attacker's name as `Host`, one on a foreign page an `Origin`.
  */
 export function createRights({
@@ -73,7 +73,7 @@ export function createRights({
     isLocal,
     judge(caller, right) {
       if (!isOwn(caller)) return 'foreign';
-      if (isLocal(caller)) return 'granted';
+      if (OPEN_ON_LOOPBACK.has(right) && isLocal(caller)) return 'granted';
       const rights = rightsOf(caller.authorizations);
       if (rights === undefined) return 'unauthenticated';
       return rights.includes(right) ? 'granted' : 'forbidden';

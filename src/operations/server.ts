@@ -7,6 +7,7 @@ import { trackConnections } from '../listener/connections.ts';
 import { listen } from '../listener/listen.ts';
 import type { OperationsConfig, OperationsRight } from './config.ts';
 import { createRights, type OperationsCaller } from './rights.ts';
+import { createUsageRoutes, type UsagePorts } from './usage-routes.ts';
 
 export interface OperationsPorts {
   readonly config: OperationsConfig;
@@ -14,6 +15,8 @@ export interface OperationsPorts {
   /** The exposition text of all metrics. */
   readonly metricsText: () => Promise<string>;
   readonly metricsContentType: string;
+  /** Absent: there is nothing to settle, and the routes are not there. */
+  readonly usage?: UsagePorts;
   readonly startTimer: StartTimer;
   /** A bug met on the way of one request (answered 500 without detail), for the operational log. */
   readonly onFault?: (cause: unknown) => void;
@@ -33,7 +36,7 @@ export interface Operations {
 
 const GRACE_MS = 1000;
 
-/** Health and metrics on a port of their own. */
+/** Health, metrics, usage and quotas on a port of their own. */
 export function createOperations(ports: OperationsPorts): Operations {
   const { config, startTimer } = ports;
   const options = { headersTimeout: 5000, requestTimeout: 10_000, connectionsCheckingInterval: 1000 };
@@ -45,7 +48,8 @@ export function createOperations(ports: OperationsPorts): Operations {
   };
 }
 
-function createApp({ config, health, metricsText, metricsContentType, onFault }: OperationsPorts): express.Express {
+function createApp(ports: OperationsPorts): express.Express {
+  const { config, health, metricsText, metricsContentType, usage, startTimer, onFault } = ports;
   const rights = createRights(config);
   const app = express();
   app.disable('x-powered-by');
@@ -53,7 +57,7 @@ function createApp({ config, health, metricsText, metricsContentType, onFault }:
   app.enable('case sensitive routing');
   app.enable('strict routing');
   app.set('query parser', 'simple');
-  app.use(refuseBodies);
+  app.use(refuseBodies(usage === undefined ? NO_PATHS : BODY_PATHS));
 
   /** Health is open to probes from anywhere, except to web pages in a browser on this machine. */
   const open = (request: Request, response: Response, next: NextFunction): void => {
@@ -63,9 +67,11 @@ function createApp({ config, health, metricsText, metricsContentType, onFault }:
     else next();
   };
   const needs = (right: OperationsRight) => (request: Request, response: Response, next: NextFunction) => {
-    switch (rights.judge(callerOf(request), right)) {
-      case 'granted':
-        return next();
+    const judged = rights.judge(callerOf(request), right);
+    if (judged === 'granted') return next();
+    // A body of a caller without the right is not waited for.
+    if (!request.complete) response.set('connection', 'close');
+    switch (judged) {
       case 'unauthenticated':
         response.set('www-authenticate', 'Bearer');
         return fail(response, 401, 'a token is required');
@@ -98,8 +104,16 @@ function createApp({ config, health, metricsText, metricsContentType, onFault }:
     const text = await metricsText();
     response.set('content-type', metricsContentType).send(text);
   });
-  for (const path of ['/health', '/health/live', '/health/ready']) app.all(path, open, onlyGet);
-  app.all('/metrics', needs('metrics'), onlyGet);
+  if (usage !== undefined) {
+    const routes = createUsageRoutes(usage, startTimer);
+    app.post('/v1/usage', needs('usage'), routes.settle);
+    app.post('/v1/usage/renew', needs('usage'), routes.renew);
+    app.get('/v1/quota', needs('quota'), routes.quota);
+    for (const path of BODY_PATHS) app.all(path, needs('usage'), only('POST'));
+    app.all('/v1/quota', needs('quota'), only('GET, HEAD'));
+  }
+  for (const path of ['/health', '/health/live', '/health/ready']) app.all(path, open, only('GET, HEAD'));
+  app.all('/metrics', needs('metrics'), only('GET, HEAD'));
   app.use(needs('metrics'), (_request: Request, response: Response) => fail(response, 404, 'there is nothing here'));
   // Express knows an error handler by its four parameters.
   app.use((error: unknown, _request: Request, response: Response, next: NextFunction) => {
@@ -111,21 +125,26 @@ function createApp({ config, health, metricsText, metricsContentType, onFault }:
   return app;
 }
 
-/** No route takes a body, so none is waited for. */
-function refuseBodies(request: Request, response: Response, next: NextFunction): void {
-  const { headers } = request;
-  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
-  if (hasBody) {
+const BODY_PATHS: ReadonlySet<string> = new Set(['/v1/usage', '/v1/usage/renew']);
+const NO_PATHS: ReadonlySet<string> = new Set();
+
+/** No other request's body is waited for; of these paths it is read once the caller's right is known. */
+function refuseBodies(taken: ReadonlySet<string>): express.RequestHandler {
+  return (request, response, next) => {
+    const { headers, method, path } = request;
+    const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+    if (!hasBody) return next();
+    if (method === 'POST' && taken.has(path)) return next();
     response.set('connection', 'close');
-    fail(response, 413, 'no body is taken here');
-  } else {
-    next();
-  }
+    return fail(response, 413, 'no body is taken here');
+  };
 }
 
-function onlyGet(_request: Request, response: Response): void {
-  response.set('allow', 'GET, HEAD');
-  fail(response, 405, 'only GET is served here');
+function only(methods: string): express.RequestHandler {
+  return (_request, response) => {
+    response.set('allow', methods);
+    fail(response, 405, `only ${methods.split(',')[0]} is served here`);
+  };
 }
 
 function fail(response: Response, status: number, error: string): void {

@@ -32,19 +32,21 @@ export function emptyBucket(terms: BucketTerms, { nowMs, startMs }: Moment): Buc
   };
 }
 
-/** Brings a bucket to a moment: drains it, ends what expired, and empties it when another window began. */
-export function advance(bucket: Bucket, terms: BucketTerms, { nowMs, startMs, endMs }: Moment): void {
-  if (terms.kind === 'window') {
-    if (startMs > bucket.atMs) {
-      bucket.level = 0;
-      bucket.atMs = startMs;
-      bucket.held = 0;
-      if (bucket.holds.length > 0) bucket.holds = [];
-      return;
-    }
-    // The next window is counted from its first take on, by whichever clock; one further on is of a clock set back.
-    if (bucket.atMs > endMs) bucket.atMs = startMs;
+/**
+ * Brings a bucket to a moment: drains it, ends what expired, and empties it when another window began. `true`: the clock
+ * was set back, and the bucket must be written whatever comes of the rest, or a full one stands still until its old time.
+ */
+export function advance(bucket: Bucket, terms: BucketTerms, moment: Moment): boolean {
+  const { nowMs, startMs } = moment;
+  if (terms.kind === 'window' && startMs > bucket.atMs) {
+    bucket.level = 0;
+    bucket.atMs = startMs;
+    bucket.held = 0;
+    if (bucket.holds.length > 0) bucket.holds = [];
+    return false;
   }
+  const setBack = isSetBack(bucket, terms, moment);
+  if (setBack) bucket.atMs = terms.kind === 'window' ? startMs : nowMs;
   let first = bucket.holds[0];
   while (first !== undefined && first.deadlineMs <= nowMs) {
     if (terms.kind === 'rate') drainTo(bucket, first.deadlineMs);
@@ -54,14 +56,24 @@ export function advance(bucket: Bucket, terms: BucketTerms, { nowMs, startMs, en
     first = bucket.holds[0];
   }
   if (terms.kind === 'rate') drainTo(bucket, nowMs);
+  return setBack;
+}
+
+function isSetBack({ atMs }: Bucket, { kind }: BucketTerms, { nowMs, endMs }: Moment): boolean {
+  switch (kind) {
+    case 'rate':
+      return atMs - nowMs > SET_BACK_MS;
+    case 'window':
+      // The next window stands, whichever clock began it: else it would be given twice.
+      return atMs > endMs;
+    case 'concurrency':
+      return false;
+  }
 }
 
 function drainTo(bucket: Bucket, nowMs: number): void {
   const { atMs, level, drain } = bucket;
-  if (nowMs <= atMs) {
-    if (atMs - nowMs > SET_BACK_MS) bucket.atMs = nowMs;
-    return;
-  }
+  if (nowMs <= atMs) return;
   bucket.level = drained(level, nowMs - atMs, drain);
   bucket.atMs = nowMs;
 }
@@ -115,6 +127,7 @@ export interface Taken {
 /**
  * Replaces what was taken by what was used, on an advanced bucket. A hold that expired became the charge already, or
  * nothing; a window that is over is not touched. `drain` stays: these terms may be older than the last that took.
+ * What of a charge drained is given back too: burst + refill is the bound from the charge on, not from its return.
  */
 export function settle(bucket: Bucket, terms: BucketTerms, taken: Taken, used: number): void {
   const live = removeHold(bucket, taken.id);

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 
+export { checkRateLimitFiles } from './ratelimit-files.ts';
+
 /** `quota:` of the config file, after defaults. */
 export interface QuotaConfig {
   readonly store: QuotaStoreConfig;

@@ -2,10 +2,13 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Authorize, Outcome } from '../decision/ports.ts';
 import { type CardinalityBounds, createDecisionCounts } from './decision-counts.ts';
 import { createBoundLabel } from './label-values.ts';
+import { createQuotaMetrics, type QuotaMetrics } from './quota-metrics.ts';
 
 /** Everything that is counted. No method throws, and none makes more series than its bound. */
 export interface Metrics {
   readonly contentType: string;
+  /** What the quota's limiter counts. */
+  readonly quota: QuotaMetrics;
   /** The Prometheus text format. */
   text(): Promise<string>;
   decisionStarted(door: string): void;
@@ -86,6 +89,7 @@ export function createMetrics({ bounds = DEFAULT_BOUNDS, processMetrics = true }
 
   return {
     contentType: registry.contentType,
+    quota: createQuotaMetrics(registry, bounds.valuesPerLabel),
     text: () => registry.metrics(),
     decisionStarted: (door) => decisions.started(door),
     decisionEnded: (door) => decisions.ended(door),

@@ -50,7 +50,15 @@ const CATALOG = {
   schemas: { 'any-object': { type: 'object' } },
   routes: [{ ...INFER, max_bytes: 1000, limits: ['calls'] }],
   limits: {
-    calls: { key: ['tenant'], unit: 'calls', kind: 'rate', limit: 5, per_seconds: 1, cost: 1, scope: 'tenant' },
+    calls: {
+      key: ['tenant'],
+      unit: 'requests',
+      kind: 'rate',
+      size: 5,
+      per_seconds: 1,
+      cost: 'request',
+      scope: 'tenant',
+    },
   },
   tiers: { free: { max_bytes: 100 }, gold: { unbounded: true } },
   models: {
@@ -104,7 +112,7 @@ describe('sallyport check-data', () => {
   });
 
   it.each([
-    ['malformed', { calls: { ...CATALOG.limits.calls, limit: 0 } }],
+    ['malformed', { calls: { ...CATALOG.limits.calls, size: 0 } }],
     ['not verified for the caller', { calls: { ...CATALOG.limits.calls, key: ['key_id'] } }],
     ['without terms', {}],
   ])('names what can never pass because its charge is %s', async (_fault, limits) => {

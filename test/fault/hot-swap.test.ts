@@ -285,7 +285,8 @@ function bundleOf(number: number): Uint8Array {
   if (infer === undefined || model === undefined) throw new Error('the shipped data has changed its shape');
   infer.name = routeOf(number);
   infer.limits = [limitOf(number)];
-  data.catalog.limits = { [limitOf(number)]: TERMS };
+  const { limit: size, ...terms } = TERMS;
+  data.catalog.limits = { [limitOf(number)]: { ...terms, size } };
   model.upstreams['tenant-a'] = upstreamOf(number);
   if (number % 2 === 1) model.grants['infer'] = [];
   return repacked({

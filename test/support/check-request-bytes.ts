@@ -1,4 +1,4 @@
-import { WireWriter } from '../../src/protocols/ext-authz-grpc/wire-writer.ts';
+import { WireWriter } from '../../src/listener/wire-writer.ts';
 
 /** Pieces of a CheckRequest, also such as protobufjs would not write: repeated map keys, `__proto__`, both bodies. */
 export interface CheckPieces {

@@ -8,6 +8,7 @@ import { ask } from './http-client.ts';
 import { eventually, type Program, startProgram } from './programs.ts';
 import type { TestIssuer } from './tokens.ts';
 import { ROOT } from './tools.ts';
+import { unthrottledBundle } from './unthrottled-bundle.ts';
 
 /** The service as its users run it: a process of its own that reads a config file. */
 export interface Service {
@@ -80,7 +81,7 @@ export interface ServiceConfigOptions {
   readonly issuer?: TestIssuer;
   /** Where {@link TestIssuer.writeJwks} wrote the set. */
   readonly jwksFile?: string;
-  /** Default: the checked-in bundle. */
+  /** Default: the checked-in bundle without its limits. */
   readonly bundleFile?: string;
   readonly decisions?: Readonly<Record<string, unknown>>;
   readonly drainDelayMs?: number;
@@ -92,10 +93,10 @@ export interface ServiceConfigOptions {
   readonly eventsFile?: string;
 }
 
-/** All doors on ephemeral loopback ports, the checked-in bundle pinned by its digest, one issuer with a key-set file. */
+/** All doors on ephemeral loopback ports, a bundle pinned by its digest, one issuer with a key-set file. */
 export async function toServiceConfig(options: ServiceConfigOptions = {}): Promise<Record<string, unknown>> {
   const { issuer, jwksFile, deadlineMs = 1_500, drainDelayMs = 200, ports = ANY_PORTS } = options;
-  const bundleFile = options.bundleFile ?? join(ROOT, 'bundles/authz.tar.gz');
+  const bundleFile = options.bundleFile ?? unthrottledBundle();
   const sha256 = createHash('sha256')
     .update(await readFile(bundleFile))
     .digest('hex');

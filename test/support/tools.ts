@@ -7,6 +7,7 @@ const PLACES = {
   opa: ['.tools/bin/opa'],
   envoy: ['.tools/envoy/bin/envoy', '.tools/bin/envoy'],
   valkey: ['.tools/bin/valkey-server'],
+  ratelimit: ['.tools/bin/ratelimit'],
   openssl: [],
   setpriv: [],
 } as const satisfies Record<string, readonly string[]>;

@@ -2,6 +2,8 @@ import { isObject } from '../../decision/json.ts';
 import { compileCatalog } from '../../inspection/catalog.ts';
 import { CatalogError, type CatalogFault } from '../../inspection/catalog-error.ts';
 import { parseRoute, type RouteData } from '../../inspection/route-data.ts';
+import { checkLimitsData } from '../../quota/limits-data.ts';
+import { checkLimits } from './limits.ts';
 import { checkServices } from './services.ts';
 
 /** The facts of `data.catalog` that a check goes through. */
@@ -17,6 +19,8 @@ export interface Catalog {
 export interface CatalogReading {
   /** Without what is at fault. */
   readonly catalog: Catalog;
+  /** As they are in the data. */
+  readonly overrides: unknown;
   readonly faults: readonly CatalogFault[];
 }
 
@@ -27,13 +31,27 @@ export interface CatalogReading {
 export function readCatalog(value: unknown): CatalogReading {
   const faults: CatalogFault[] = [];
   const report = (path: string, message: string): void => {
-    faults.push({ path, message });
+    // What is checked when a bundle is activated is partly checked here too.
+    if (!faults.some((fault) => fault.path === path && fault.message === message)) faults.push({ path, message });
   };
   if (!isObject(value)) report('catalog', 'is not an object');
   const catalog = isObject(value) ? value : {};
   checkKeys(
     catalog,
-    ['routes', 'limits', 'tiers', 'models', 'tenants', 'hosts', 'schemas', 'services'],
+    [
+      'routes',
+      'limits',
+      'overrides',
+      'prices',
+      'tiers',
+      'models',
+      'tenants',
+      'total_weight',
+      'hosts',
+      'schemas',
+      'services',
+      'ratelimit',
+    ],
     'catalog',
     report,
   );
@@ -45,7 +63,7 @@ export function readCatalog(value: unknown): CatalogReading {
   for (const [name, tier] of tiers) checkTier(tier, `catalog.tiers.${name}`, report);
   for (const [name, tenant] of tenants) {
     const path = `catalog.tenants.${name}`;
-    checkKeys(tenant, ['tiers', 'open_to_tiers'], path, report);
+    checkKeys(tenant, ['tiers', 'open_to_tiers', 'weight'], path, report);
     checkNames(tenant['tiers'], tiers, 'tier', `${path}.tiers`, report);
     if (tenant['open_to_tiers'] !== undefined) {
       checkNames(tenant['open_to_tiers'], tiers, 'tier', `${path}.open_to_tiers`, report);
@@ -58,6 +76,9 @@ export function readCatalog(value: unknown): CatalogReading {
   }
   checkHosts(catalog['hosts'], tenants, report);
   checkServices(catalog['services'], routes, report);
+  for (const { path, message } of checkLimitsData(value)) report(path, message);
+  const { overrides, prices, services } = catalog;
+  checkLimits({ routes, limits, tiers, models, tenants, overrides, prices, services, report });
   for (const route of routes) {
     for (const name of route.limits) {
       if (!limits.has(name))
@@ -76,6 +97,7 @@ export function readCatalog(value: unknown): CatalogReading {
       models: [...models.keys()],
       roles: [...roles].sort(),
     },
+    overrides,
     faults,
   };
 }
@@ -113,7 +135,7 @@ function sectionOf(value: unknown, path: string, report: Report): Map<string, Re
 }
 
 function checkTier(tier: Record<string, unknown>, path: string, report: Report): void {
-  checkKeys(tier, ['max_bytes', 'unbounded'], path, report);
+  checkKeys(tier, ['max_bytes', 'unbounded', 'max_output_tokens'], path, report);
   const { max_bytes, unbounded } = tier;
   if (unbounded !== undefined && typeof unbounded !== 'boolean')
     report(`${path}.unbounded`, 'is neither true nor false');
@@ -137,7 +159,7 @@ interface ModelContext {
 
 function checkModel(model: Record<string, unknown>, context: ModelContext): void {
   const { path, tenants, operations, report } = context;
-  checkKeys(model, ['grants', 'upstreams', 'role_upstreams'], path, report);
+  checkKeys(model, ['grants', 'upstreams', 'role_upstreams', 'fallback', 'max_output_tokens'], path, report);
   const grants = isObject(model['grants']) ? model['grants'] : {};
   if (!isObject(model['grants'])) report(`${path}.grants`, 'is not an object');
   for (const [operation, list] of Object.entries(grants)) {

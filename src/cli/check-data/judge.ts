@@ -73,7 +73,7 @@ function isCharged(
 }
 
 function toInput(asked: Combination, size: PayloadSize): PolicyInput {
-  const { principal, matched, method, path } = asked;
+  const { principal, matched, method, path, route } = asked;
   const { name, tenant, model, operation, params } = matched;
   const members: Partial<Record<InputMember, JsonValue>> = {
     request: { method, path, host: 'check-data.invalid', scheme: 'https', size: { ...size } },
@@ -81,6 +81,8 @@ function toInput(asked: Combination, size: PayloadSize): PolicyInput {
     identity: identityInput(principal),
     peer: null,
     network: NETWORK,
+    // A body that asks for as much as it may.
+    ...(route.body === 'none' ? {} : { inference: { model, estimated_prompt_tokens: 1 } }),
     quota: { plan: 0, taken: true, limits: {} },
   };
   // One entry for every member, so the keys are all there.

@@ -25,7 +25,7 @@ export function checkServices(value: unknown, routes: readonly RouteData[], repo
 type Routes = ReadonlyMap<string, RouteData>;
 type Data = { readonly [key: string]: unknown };
 
-const SERVICE_KEYS = ['spiffe_ids', 'dns_names', 'subjects', 'calls', 'carries'];
+const SERVICE_KEYS = ['spiffe_ids', 'dns_names', 'subjects', 'calls', 'carries', 'limits'];
 const CALL_KEYS = ['routes', 'methods', 'tenants', 'models', 'operations', 'max_bytes', 'unbounded', 'upstream'];
 
 function checkService(service: Data, path: string, routes: Routes, report: Report): void {

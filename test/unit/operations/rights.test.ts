@@ -11,6 +11,8 @@ const rights = createRights({
   tokens: [
     { sha256: sha256('reader'), rights: ['metrics'] },
     { sha256: sha256('nobody'), rights: [] },
+    { sha256: sha256('meter'), rights: ['usage'] },
+    { sha256: sha256('viewer'), rights: ['quota'] },
   ],
 });
 
@@ -72,10 +74,30 @@ describe('judge', () => {
     expect(rights.judge({ ...remote, ...parts }, 'metrics')).toBe(expected);
   });
 
-  test('a unix socket is local', () => {
+  test.each<[string, 'usage' | 'quota', Partial<OperationsCaller>, string]>([
+    ['without a token', 'usage', {}, 'unauthenticated'],
+    ['without a token', 'quota', {}, 'unauthenticated'],
+    ['that may read metrics', 'usage', { authorizations: ['Bearer reader'] }, 'forbidden'],
+    ['that may report usage', 'quota', { authorizations: ['Bearer meter'] }, 'forbidden'],
+    ['that may see quotas', 'usage', { authorizations: ['Bearer viewer'] }, 'forbidden'],
+    ['that may report usage', 'usage', { authorizations: ['Bearer meter'] }, 'granted'],
+    ['that may see quotas', 'quota', { authorizations: ['Bearer viewer'] }, 'granted'],
+    [
+      'on a foreign page',
+      'usage',
+      { authorizations: ['Bearer meter'], origins: ['http://attacker.example'] },
+      'foreign',
+    ],
+    ['by a foreign name', 'usage', { authorizations: ['Bearer meter'], hosts: ['attacker.example'] }, 'foreign'],
+  ])('a caller on loopback %s, for `%s`: %4$s', (_name, right, parts, expected) => {
+    expect(rights.judge({ ...local, ...parts }, right)).toBe(expected);
+  });
+
+  test('a unix socket is local, and needs a token all the same to report usage', () => {
     const unix = createRights({ listen: 'unix:/run/x.sock' });
     const caller = { ...local, remoteAddress: undefined, localAddress: undefined, hosts: ['localhost'] };
     expect(unix.judge(caller, 'metrics')).toBe('granted');
+    expect(unix.judge(caller, 'usage')).toBe('unauthenticated');
   });
 
   test('without tokens nobody off loopback gets in', () => {

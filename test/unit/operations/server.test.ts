@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { request } from 'node:http';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -166,9 +167,18 @@ test('works with a frozen Object.prototype', () => {
     Object.freeze(Object.prototype);
     const { createOperations } = await import('./src/operations/server.ts');
     const operations = createOperations({
-      config: { listen: '127.0.0.1:0', drain_delay_ms: 0 },
+      config: {
+        listen: '127.0.0.1:0', drain_delay_ms: 0,
+        tokens: [{ sha256: '${createHash('sha256').update('meter').digest('hex')}', rights: ['usage', 'quota'] }],
+      },
       health: { live: () => true, ready: () => ({ ready: true, reasons: [] }), bundlesReady: () => true },
       metricsText: async () => 'm 1', metricsContentType: 'text/plain',
+      usage: {
+        settle: async (id, usage) => ({ status: 200, body: { id, usage } }),
+        renew: async () => ({ status: 404, reason: 'unknown', detail: 'x' }),
+        quotaOf: async (tenant) => ({ status: 200, body: { tenant } }),
+        parseJson: JSON.parse,
+      },
       startTimer: (ms, late) => { const timer = setTimeout(late, ms); return () => clearTimeout(timer); },
     });
     const { address } = await operations.start();
@@ -176,10 +186,25 @@ test('works with a frozen Object.prototype', () => {
       const response = await fetch('http://127.0.0.1:' + address.port + path);
       console.log(response.status, await response.text());
     }
+    for (const [path, body] of [['', { usage: {} }], ['/renew', { ttl_seconds: 1 }], [undefined]]) {
+      const url = 'http://127.0.0.1:' + address.port + (path === undefined ? '/v1/quota?tenant=a' : '/v1/usage' + path);
+      const headers = { authorization: 'Bearer meter', 'content-type': 'application/json' };
+      const sent = body === undefined ? {} : { method: 'POST', body: JSON.stringify({ reservation_id: 'r', ...body }) };
+      const response = await fetch(url, { headers, ...sent });
+      console.log(response.status, await response.text());
+    }
     await operations.stop();
   `;
   const output = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
-  expect(output).toBe('200 {}\n200 m 1\n404 {"error":"there is nothing here"}\n');
+  expect(output.split('\n')).toEqual([
+    '200 {}',
+    '200 m 1',
+    '404 {"error":"there is nothing here"}',
+    '200 {"id":"r","usage":{}}',
+    '404 {"status":404,"title":"Not Found","reason":"unknown","detail":"x"}',
+    '200 {"tenant":"a"}',
+    '',
+  ]);
 });
 
 describe('config', () => {

@@ -1,0 +1,215 @@
+import type { Charge, TakeRequest, TakeResult } from '../decision/charges.ts';
+import type { Clock, Instant, Quota, StartTimer } from '../decision/ports.ts';
+import type { QuotaMetrics } from '../telemetry/quota-metrics.ts';
+import { type BucketStore, StoreFault, type StoreFaultReason, type StoreTaken } from './bucket-store.ts';
+import { createChargeBack } from './charge-back.ts';
+import type { QuotaConfig } from './config.ts';
+import { withExhausted } from './exhausted.ts';
+import { createLearnedUse } from './learned-use.ts';
+import { withLeases } from './leases.ts';
+import { createTakePlanner, type PlannedTake } from './planned-take.ts';
+import { exceededState, takenState, unknownState, unverifiedState } from './quota-states.ts';
+import { createSeenBuckets } from './seen-buckets.ts';
+import { createTakeIds } from './take-ids.ts';
+import { createTakes, type ReservationWatch } from './takes.ts';
+import { peekBuckets, type TenantBucket } from './tenant-buckets.ts';
+import { createUnverifiedSpend, type Replicas } from './unverified-spend.ts';
+
+/** Takes charges from a store, and decides what its failures come to. */
+export interface Limiter extends Quota {
+  /** Counts whether it fits or not; a negative number of hits gives back. Throws what the store throws. */
+  adjust(adjustments: readonly Adjustment[], at: Instant): void | Promise<void>;
+  /** How the buckets of a tenant stand from which this process took lately. Throws what the store throws. */
+  peekTenant(tenant: string): Promise<readonly TenantBucket[]>;
+  /** To be called with what a settled reservation used, for each of its charges that is metered. */
+  learned(tenant: string, model: string, charge: { readonly name: string }, used: number): void;
+  /** Whatever said that a limit is exhausted may be wrong now: after a settle, and after an activation. */
+  dropCaches(): void;
+  /** The store's own start comes before, and its stop after. */
+  start(): void;
+  stop(): Promise<void>;
+}
+
+/** So many units on the bucket of a charge. */
+export interface Adjustment {
+  readonly charge: Charge;
+  readonly hits: number;
+}
+
+export interface LimiterOptions {
+  readonly store: BucketStore;
+  /** Absent where this process is the only replica. */
+  readonly replicas?: () => Replicas;
+  readonly config: QuotaConfig;
+  readonly clock: Clock;
+  readonly startTimer: StartTimer;
+  readonly randomBytes: (bytes: number) => Buffer;
+  readonly metrics: QuotaMetrics;
+  readonly report: (event: LimiterEvent) => void;
+  /** Told of what is held. */
+  readonly reservations?: ReservationWatch;
+}
+
+/** For the log; may come with every request, so its lines must be limited. */
+export type LimiterEvent =
+  | { readonly kind: 'unverified'; readonly limits: readonly string[]; readonly reason: StoreFaultReason }
+  | { readonly kind: 'failed'; readonly operation: Operation; readonly reason: string; readonly cause: string }
+  | { readonly kind: 'charged_back'; readonly buckets: number };
+
+export type Operation = 'take' | 'release' | 'charge';
+
+export function createLimiter(options: LimiterOptions): Limiter {
+  const { config, clock, startTimer, metrics, report, replicas = () => ALONE } = options;
+  const remote = config.store.kind === 'redis';
+  const ids = createTakeIds(options.randomBytes);
+  const leases =
+    remote && config.lease_batch > 0
+      ? withLeases(options.store, {
+          batch: config.lease_batch,
+          replicas: () => Math.max(config.failure.replicas, replicas().highestSeen),
+          clock,
+          newId: () => ids.reservation(clock.now().epochMs, ''),
+        })
+      : undefined;
+  const caches = remote
+    ? withExhausted(leases ?? options.store, { clock, onHit: () => metrics.refusedFromCache() })
+    : undefined;
+  const store = caches ?? options.store;
+  const learned = createLearnedUse(config.learning);
+  const seen = createSeenBuckets();
+  const planner = createTakePlanner({
+    config,
+    metrics,
+    learned,
+    onPlanned: (tenant, charges) => seen.note(tenant, charges),
+  });
+  const spend = createUnverifiedSpend({ failure: config.failure, replicas, clock });
+  const chargeBack = createChargeBack({
+    store,
+    spend,
+    clock,
+    startTimer,
+    report: (buckets) => report({ kind: 'charged_back', buckets }),
+  });
+  const takes = createTakes({
+    store,
+    spend,
+    clock,
+    reservations: options.reservations,
+    onFault: (error) => failed('release', error),
+  });
+
+  function failed(operation: Operation, error: unknown): StoreFaultReason | 'error' {
+    const reason = error instanceof StoreFault ? error.reason : 'error';
+    metrics.storeFailed(operation, reason);
+    report({ kind: 'failed', operation, reason, cause: error instanceof Error ? error.message : 'no error' });
+    return reason;
+  }
+
+  function answered(planned: PlannedTake, id: string, answer: StoreTaken, at: Instant): TakeResult {
+    switch (answer.kind) {
+      case 'taken': {
+        const { plan, states } = answer;
+        const charges = planned.plans[plan];
+        if (charges === undefined) return unavailable(planned, 'the quota store took a plan that there is not');
+        const held = planned.holding?.[plan] === true;
+        const take = charges.length === 0 ? undefined : takes.taken(id, charges, held, at);
+        return { kind: 'taken', take, state: takenState(plan, charges, states) };
+      }
+      case 'exceeded':
+        return { kind: 'exceeded', ...exceededState(planned.plans, answer.states) };
+      case 'duplicate':
+      case 'released':
+        return unavailable(planned, `the quota store knows the id of the take as ${answer.kind}`);
+    }
+  }
+
+  /** The outcome of a take that the store did not carry out, or of which nobody knows. */
+  function withoutStore(planned: PlannedTake, operation: Operation, error: unknown, at: Instant): TakeResult {
+    const reason = failed(operation, error);
+    if (reason === 'error') throw error;
+    if (reason === 'overloaded') return { ...unavailable(planned, causeOf(error)), overloaded: true };
+    for (const [plan, charges] of planned.plans.entries()) {
+      const remaining = spend.admit(charges, reason, at);
+      if (remaining === undefined) continue;
+      const state = unverifiedState(plan, charges, remaining);
+      if (charges.length === 0) return { kind: 'taken', take: undefined, state };
+      report({ kind: 'unverified', limits: Object.keys(state.limits), reason });
+      return { kind: 'taken', take: takes.unverified(charges), state };
+    }
+    if (operation === 'take' && reason === 'unknown_outcome') metrics.deniedPerhapsCharged();
+    return unavailable(planned, causeOf(error));
+  }
+
+  async function later(
+    planned: PlannedTake,
+    id: string,
+    answer: Promise<StoreTaken>,
+    at: Instant,
+  ): Promise<TakeResult> {
+    const sentMs = clock.now().monotonicMs;
+    try {
+      const taken = await answer;
+      metrics.storeAnswered((clock.now().monotonicMs - sentMs) / 1000);
+      return answered(planned, id, taken, at);
+    } catch (error) {
+      return withoutStore(planned, 'take', error, at);
+    }
+  }
+
+  function ask(request: TakeRequest, planned: PlannedTake, at: Instant): TakeResult | Promise<TakeResult> {
+    const { plans, note, holding } = planned;
+    const id = remote || holding !== undefined ? ids.reservation(at.epochMs, request.tenant) : ids.plain();
+    let answer: StoreTaken | Promise<StoreTaken>;
+    try {
+      answer = store.take({ id, plans, note }, at);
+    } catch (error) {
+      return withoutStore(planned, 'take', error, at);
+    }
+    return answer instanceof Promise ? later(planned, id, answer, at) : answered(planned, id, answer, at);
+  }
+
+  /** What is owed is charged before anything more is taken. */
+  async function afterChargeBack(request: TakeRequest, planned: PlannedTake, at: Instant): Promise<TakeResult> {
+    try {
+      await chargeBack.settle();
+    } catch (error) {
+      return withoutStore(planned, 'charge', error, at);
+    }
+    return ask(request, planned, at);
+  }
+
+  return {
+    take: (request, at) => {
+      if (request.plans[0]?.length === 0) return { kind: 'taken', take: undefined, state: NOTHING_WANTED };
+      const planned = planner.plan(request);
+      if (spend.owes()) return afterChargeBack(request, planned, at);
+      return ask(request, planned, at);
+    },
+    adjust: (adjustments, at) => {
+      const charges = adjustments
+        .filter(({ charge, hits }) => hits !== 0 && charge.terms.kind !== 'concurrency')
+        .map(({ charge, hits }) => planner.single(charge, hits));
+      return charges.length === 0 ? undefined : store.charge(charges, at);
+    },
+    peekTenant: (tenant) => peekBuckets(store, seen.of(tenant), clock.now()),
+    learned: (tenant, model, { name }, used) => learned.learn(tenant, model, name, used),
+    dropCaches: () => caches?.clear(),
+    start: () => chargeBack.start(),
+    stop: async () => {
+      await chargeBack.stop();
+      await leases?.returnUnits();
+    },
+  };
+}
+
+const ALONE: Replicas = { highestSeen: 1, everSeen: true };
+const NOTHING_WANTED = { plan: 0, taken: true, limits: {} } as const;
+
+function unavailable({ plans }: PlannedTake, cause: string): TakeResult & { readonly kind: 'unavailable' } {
+  return { kind: 'unavailable', state: unknownState(plans), cause };
+}
+
+function causeOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'the quota store failed';
+}

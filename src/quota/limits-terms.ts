@@ -1,0 +1,149 @@
+import { CHARGE_KEYS, parseChargeTerms } from '../decision/charge-terms.ts';
+import { RequestFault } from '../decision/errors.ts';
+import { isObject } from '../decision/json.ts';
+import type { Data, ReportFault } from './limits-data.ts';
+
+/** Reports what in the terms of one limit can never make a charge: each size is tried as the core will read it. */
+export function checkTerms(name: string, limit: Data, report: ReportFault): void {
+  const path = `catalog.limits.${name}`;
+  for (const key of Object.keys(limit)) if (!KEYS.has(key)) report(`${path}.${key}`, unknownKey(key));
+  const cost = sampleCost(limit['cost']);
+  if (cost === undefined) {
+    report(`${path}.cost`, `is neither an integer nor one of \`${[...UNIT_OF_COST.keys()].join('`, `')}\``);
+    return;
+  }
+  const unit = UNIT_OF_COST.get(limit['cost']);
+  if (unit !== undefined && unit !== limit['unit']) {
+    report(`${path}.cost`, `is counted in \`${unit}\`, and the limit in \`${String(limit['unit'])}\`: make them one`);
+  }
+  const sizes = amountsOf(limit['size'], `${path}.size`, report);
+  const bursts = limit['burst'] === undefined ? [] : amountsOf(limit['burst'], `${path}.burst`, report);
+  const told = new Set<string>();
+  for (const [place, size] of sizes) {
+    const burst = bursts.find(([other]) => other === place.replace(/^size/, 'burst'))?.[1] ?? bursts[0]?.[1];
+    const fault = faultOf(name, limit, { size, burst, cost });
+    // One fault of the terms is one of every size.
+    if (fault !== undefined && !told.has(fault))
+      report(told.size === 0 && sizes.length === 1 ? path : `${path}.${place}`, fault);
+    if (fault !== undefined) told.add(fault);
+  }
+  checkKey(limit, path, report);
+  checkFailure(limit, path, report);
+  if (limit['fair'] !== undefined) checkFair(limit, path, report);
+}
+
+const KEYS: ReadonlySet<string> = new Set([
+  ...[...CHARGE_KEYS].filter((key) => !['name', 'limit', 'prices', 'model'].includes(key)),
+  'size',
+  'fair',
+  'service_key',
+]);
+
+function unknownKey(key: string): string {
+  switch (key) {
+    case 'limit':
+      return 'is not a key of a limit: write `size`';
+    case 'prices':
+      return 'is not a key of a limit: prices are by model, in `catalog.prices`';
+    default:
+      return 'is not a key of a limit';
+  }
+}
+
+/** The unit that a cost is counted in. */
+const UNIT_OF_COST: ReadonlyMap<unknown, string> = new Map([
+  ['request', 'requests'],
+  ['body_bytes', 'bytes'],
+  ['estimated_tokens', 'tokens'],
+  ['estimated_price', 'nano_usd'],
+]);
+
+function sampleCost(cost: unknown): number | undefined {
+  if (UNIT_OF_COST.has(cost)) return 1;
+  return Number.isSafeInteger(cost) && Number(cost) >= 0 ? Number(cost) : undefined;
+}
+
+type Amount = readonly [place: string, value: unknown];
+
+/** A number, or `unlimited`, or one of these by tier or by model. */
+function amountsOf(value: unknown, path: string, report: ReportFault): readonly Amount[] {
+  const key = path.slice(path.lastIndexOf('.') + 1);
+  if (!isObject(value)) return [[key, value]];
+  const [[by, amounts] = [], ...more] = Object.entries(value);
+  if ((by !== 'by_tier' && by !== 'by_model') || more.length > 0 || !isObject(amounts)) {
+    report(path, 'is neither a number nor `{"by_tier": {…}}` nor `{"by_model": {…}}`');
+    return [];
+  }
+  return Object.entries(amounts).map(([name, amount]) => [`${key}.${by}.${name}`, amount] as const);
+}
+
+function faultOf(
+  name: string,
+  limit: Data,
+  { size, burst, cost }: { readonly size: unknown; readonly burst: unknown; readonly cost: number },
+): string | undefined {
+  if (size === undefined) return 'has no `size`';
+  // What is no key of a charge is told already.
+  const terms = Object.fromEntries(Object.entries(limit).filter(([key]) => key !== 'burst' && CHARGE_KEYS.has(key)));
+  const priced = limit['unit'] === 'nano_usd' ? { prices: { input: 0, output: 0 } } : {};
+  const amounts = { limit: size === 'unlimited' ? 1 : size, ...(burst === undefined ? {} : { burst }) };
+  try {
+    parseChargeTerms({ ...terms, ...priced, ...amounts, name, cost });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof RequestFault)) throw error;
+    return `can make no charge: ${error.message.replace('`limit`', 'the size')}`;
+  }
+}
+
+/** A key with the address is the one by which the anonymous are charged, and of much they have nothing. */
+function checkKey({ key, service_key }: Data, path: string, report: ReportFault): void {
+  if (Array.isArray(key) && key.includes('address')) {
+    const others = key.filter((dimension) => !OF_ANYBODY.has(dimension));
+    if (others.length > 0) {
+      report(
+        `${path}.key`,
+        `has \`${others.join('`, `')}\` beside \`address\`, which the anonymous do not have: make it two limits`,
+      );
+    }
+  }
+  if (service_key === undefined) return;
+  const known = Array.isArray(service_key) && service_key.every((one) => OF_SERVICES.has(one));
+  if (!known) report(`${path}.service_key`, `is not a list of \`${[...OF_SERVICES].join('`, `')}\``);
+}
+
+const OF_ANYBODY: ReadonlySet<unknown> = new Set(['address', 'route', 'method', 'country']);
+const OF_SERVICES: ReadonlySet<unknown> = new Set([...OF_ANYBODY, 'principal', 'peer', 'model', 'operation']);
+
+/** What a store that fails must not let pass uncounted. */
+function checkFailure({ on_failure, kind, unit, calendar }: Data, path: string, report: ReportFault): void {
+  if (on_failure === undefined || on_failure === 'deny') return;
+  const strict =
+    unit === 'nano_usd'
+      ? 'money'
+      : calendar === 'month'
+        ? 'months'
+        : kind === 'concurrency'
+          ? 'concurrency'
+          : undefined;
+  if (strict !== undefined) report(`${path}.on_failure`, `is not for ${strict}: say \`deny\``);
+  else if (on_failure === 'local_share' && kind !== 'rate') {
+    report(`${path}.on_failure`, 'is `local_share`, which is for the kind `rate` only: say `deny`');
+  }
+}
+
+function checkFair(limit: Data, path: string, report: ReportFault): void {
+  const { fair, key, kind, scope, size, burst } = limit;
+  const { guaranteed_percent: percent, ...more } = isObject(fair) ? fair : {};
+  if (!Number.isSafeInteger(percent) || Number(percent) < 1 || Number(percent) > 99 || Object.keys(more).length > 0) {
+    report(`${path}.fair`, 'is not `{"guaranteed_percent": n}` with n from 1 to 99');
+  }
+  if (scope !== 'shared' || kind === 'concurrency')
+    report(path, 'with `fair` must be of the scope `shared`, and a rate or a window');
+  if (typeof size !== 'number' || burst !== undefined)
+    report(path, 'with `fair` must have a number as `size`, and no `burst`');
+  const others = Array.isArray(key) ? key.filter((dimension) => !OF_ENDPOINTS.has(dimension)) : [];
+  if (others.length > 0) report(`${path}.key`, `has \`${others.join('`, `')}\`, which is not what tenants share`);
+}
+
+const OF_ENDPOINTS: ReadonlySet<unknown> = new Set(['route', 'method', 'operation', 'model']);

@@ -1,0 +1,151 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import type { Clock, StartTimer } from '../decision/ports.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { QuotaMetrics } from '../telemetry/quota-metrics.ts';
+import { type BucketStore, StoreFault } from './bucket-store.ts';
+import type { QuotaConfig } from './config.ts';
+import { createLedger, type Ledger } from './ledger.ts';
+import { createLimiter, type Limiter } from './limiter.ts';
+import { createMemoryStore } from './memory-single.ts';
+import { createEpochFile } from './redis-epoch-file.ts';
+import type { SharedBucketStore } from './redis-state.ts';
+import { createRedisStore } from './redis-store.ts';
+import { createSettlement, type Settlement } from './settlement.ts';
+import type { SettlementReport } from './settlement-answer.ts';
+import type { TenantBucket } from './tenant-buckets.ts';
+
+export interface QuotasOptions {
+  readonly config: QuotaConfig;
+  readonly clock: Clock;
+  readonly startTimer: StartTimer;
+  readonly metrics: QuotaMetrics;
+  readonly logger: Pick<Logger, 'info' | 'warn' | 'limited'>;
+}
+
+/** Everything that counts: what takes, what settles, and the store and ledger behind them. */
+export interface Quotas {
+  readonly limiter: Limiter;
+  readonly settlement: Settlement;
+  /** How the limits of a tenant stand that this process took from lately. */
+  quotaOf(tenant: string): Promise<QuotaAnswer>;
+  /** Resolves also where a Redis does not answer yet; throws where a folder cannot be had. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export type QuotaAnswer =
+  | { readonly status: 200; readonly body: { readonly tenant: string; readonly limits: readonly TenantBucket[] } }
+  | { readonly status: 503; readonly reason: string; readonly detail: string };
+
+export function createQuotas(options: QuotasOptions): Quotas {
+  const { config, clock, startTimer, metrics, logger } = options;
+  const { store, replicas } = openStore(options);
+  const ledger = openLedger(options);
+  const limiter: Limiter = createLimiter({
+    store,
+    ...(replicas === undefined ? {} : { replicas }),
+    config,
+    clock,
+    startTimer,
+    randomBytes,
+    metrics,
+    reservations: {
+      opened: (id, expiresMs, onExpiry) => settlement.opened(id, expiresMs, onExpiry),
+      closed: (id) => settlement.closed(id),
+    },
+    report: (event) => {
+      if (event.kind === 'charged_back') logger.info(event, 'what was admitted without the quota store is charged');
+      else if (event.kind === 'failed') logger.limited('quota_failed', 'warn', event, 'the quota store failed');
+      else logger.limited('quota_unverified', 'warn', event, 'a request was admitted without the quota store');
+    },
+  });
+  const settlement: Settlement = createSettlement({
+    store,
+    ...(ledger === undefined ? {} : { ledger }),
+    learned: limiter.learned,
+    dropCaches: () => limiter.dropCaches(),
+    clock,
+    startTimer,
+    config,
+    report: (event) => {
+      metrics.settled(event.kind === 'answered' ? event.outcome : event.kind);
+      logSettlement(logger, event);
+    },
+  });
+  return {
+    limiter,
+    settlement,
+    quotaOf: async (tenant) => {
+      try {
+        return { status: 200, body: { tenant, limits: await limiter.peekTenant(tenant) } };
+      } catch (error) {
+        if (!(error instanceof StoreFault)) throw error;
+        return { status: 503, reason: `store_${error.reason}`, detail: 'the quota store does not answer' };
+      }
+    },
+    start: async () => {
+      await store.start();
+      await ledger?.start();
+      await settlement.start();
+      limiter.start();
+    },
+    stop: async () => {
+      await limiter.stop();
+      await settlement.stop();
+      await ledger?.stop();
+      await store.stop();
+    },
+  };
+}
+
+interface OpenedStore {
+  readonly store: BucketStore;
+  /** Of a store that replicas share. */
+  readonly replicas?: SharedBucketStore['replicas'];
+}
+
+function openStore({ config, clock, startTimer, logger }: QuotasOptions): OpenedStore {
+  if (config.store.kind === 'memory') {
+    const store = createMemoryStore({
+      config,
+      clock,
+      startTimer,
+      report: (event) => {
+        if (event.kind === 'not_kept') logger.warn(event, 'windows cannot be kept, so nothing is taken from them');
+        else logger.info(event, event.kind === 'kept' ? 'windows are kept again' : 'windows were restored');
+      },
+    });
+    return { store };
+  }
+  const store = createRedisStore({
+    config,
+    clock,
+    startTimer,
+    random: randomBytes,
+    report: (event) => {
+      if (event.kind === 'connected') logger.info(event, 'the quota store is connected');
+      else logger.limited(`quota_store_${event.kind}`, 'warn', event, 'the quota store');
+    },
+    ...(config.data_dir === undefined ? {} : { epochMemory: createEpochFile(config.data_dir) }),
+  });
+  return { store, replicas: () => store.replicas() };
+}
+
+function openLedger({ config, clock, startTimer, logger }: QuotasOptions): Ledger | undefined {
+  if (config.data_dir === undefined) return undefined;
+  return createLedger({
+    folder: join(config.data_dir, 'ledger'),
+    horizonSeconds: config.settle_horizon_seconds,
+    clock,
+    startTimer,
+    randomId: randomUUID,
+    report: (event) => logger.limited(`ledger_${event.kind}`, 'warn', event, 'the usage ledger'),
+  });
+}
+
+/** What went well is counted elsewhere. */
+function logSettlement(logger: QuotasOptions['logger'], event: SettlementReport): void {
+  if (event.kind === 'answered' || event.kind === 'expired') return;
+  logger.limited(`settlement_${event.kind}`, 'warn', event, 'settling of usage');
+}

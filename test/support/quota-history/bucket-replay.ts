@@ -1,0 +1,432 @@
+import {
+  admit,
+  advance,
+  emptyBucket,
+  fits,
+  type Moment,
+  release,
+  renew,
+  settle,
+  toState,
+} from '../../../src/quota/arithmetic.ts';
+import type { Bucket, BucketState, BucketTerms } from '../../../src/quota/bucket.ts';
+import type { BucketEvent, BucketHistory, HiddenWrite } from './bucket-events.ts';
+import type { Span } from './history.ts';
+
+export interface Replay {
+  /** The writes in an order that explains all that was told; where there is none, about as they happened. */
+  readonly order: readonly BucketEvent[];
+  readonly fault?: ReplayFault;
+}
+
+interface ReplayFault {
+  readonly version: number;
+  readonly message: string;
+}
+
+/** How often the search may turn back before it gives up, which is a fault. */
+const MOST_TURNS = 100_000;
+const MOST_SEEN = 200_000;
+const MOST_CHOICES = 5_000;
+
+/**
+ * Looks for an order of a bucket's writes in which each has the version that was told, none stands before one that had
+ * ended when it began, and the arithmetic repeats every level, hold and wait. Where a write's moment is known only to
+ * lie between two, both ends are computed: a level is monotonic in it.
+ */
+export function replayBucket({ terms, writes, reads, hidden }: BucketHistory): Replay {
+  const writeOf = new Map<number, BucketEvent>();
+  for (const write of writes) {
+    const version = write.state?.version ?? 0;
+    if (writeOf.has(version)) return failed({ version, message: 'was written twice' });
+    writeOf.set(version, write);
+  }
+  const readsOf = Map.groupBy(reads, ({ state }) => state?.version ?? 0);
+  let last = 0;
+  for (const versions of [writeOf, readsOf]) for (const version of versions.keys()) last = Math.max(last, version);
+  const groups = [...hidden].sort((one, other) => startOf(one) - startOf(other));
+  const deadlines = groups.map(deadlineOf);
+  const lastEnds = groups.map(({ events }) => Math.max(...events.map(({ endUs }) => endUs)));
+  const { earliest, latest } = knownMoments(last, writeOf, readsOf);
+  const placed = new Uint8Array(groups.length);
+  const placedTakes = new Set<number>();
+
+  let state: State = {
+    version: 0,
+    low: undefined,
+    high: undefined,
+    lastStartUs: Number.NEGATIVE_INFINITY,
+    firstOpen: 0,
+  };
+  const trail: number[] = [];
+  const takes: number[] = [];
+  const choices: Choice[] = [];
+  let turns = 0;
+  let furthest: ReplayFault = { version: -1, message: '' };
+  const order: BucketEvent[] = [];
+  const seen = new Set<string>();
+
+  for (;;) {
+    const fault = step();
+    if (fault === 'end') return { order };
+    if (fault === undefined) continue;
+    if (state.version > furthest.version) furthest = { version: state.version, message: fault };
+    turns += 1;
+    if (turns > MOST_TURNS) return failed({ ...furthest, message: `${furthest.message} (the search was given up)` });
+    if (!turnBack()) return failed(furthest);
+  }
+
+  function failed(fault: ReplayFault): Replay {
+    const sure = hidden.flatMap(({ events: [first], optional }) => (first === undefined || optional ? [] : [first]));
+    return { fault, order: [...writes, ...sure].sort((one, other) => one.startUs - other.startUs) };
+  }
+
+  function step(): string | 'end' | undefined {
+    const { version } = state;
+    // What may never have taken place and is over did not.
+    while (
+      placed[state.firstOpen] === 1 ||
+      (lastEnds[state.firstOpen] ?? Number.POSITIVE_INFINITY) < state.lastStartUs
+    ) {
+      if (placed[state.firstOpen] !== 1 && deadlines[state.firstOpen] !== Number.POSITIVE_INFINITY) break;
+      state.firstOpen += 1;
+    }
+    for (const read of readsOf.get(version) ?? []) {
+      const wrong = inOrder(read) ?? look(read);
+      if (wrong !== undefined) return wrong;
+    }
+    for (const { startUs } of readsOf.get(version) ?? []) state.lastStartUs = Math.max(state.lastStartUs, startUs);
+    if (version >= last && !isOneLeft()) return 'end';
+    const next = writeOf.get(version + 1);
+    if (next !== undefined) return inOrder(next) ?? overdue(next.startUs, -1) ?? write(next, next.atMs);
+    if (isSeen()) return 'was tried before';
+    const candidates = candidatesFor(version);
+    const [first] = candidates;
+    if (first === undefined) return 'was written by no operation that could have';
+    if (candidates.length > 1) {
+      choices.push({
+        state: copyState(state),
+        candidates,
+        next: 1,
+        trail: trail.length,
+        takes: takes.length,
+        order: order.length,
+      });
+      if (choices.length > MOST_CHOICES) choices.splice(0, MOST_CHOICES / 2);
+    }
+    return place(first);
+  }
+
+  /** Whether the same writes in another order had led here: most commute. */
+  function isSeen(): boolean {
+    const { version, low, high, firstOpen, lastStartUs } = state;
+    let key = `${version} ${low?.level} ${low?.atMs} ${high?.level} ${high?.atMs} ${firstOpen}`;
+    for (let at = firstOpen; at < groups.length && startOf(groups[at]) <= lastStartUs; at += 1) {
+      if (placed[at] === 1) key += ` ${at}`;
+    }
+    if (seen.has(key)) return true;
+    if (seen.size >= MOST_SEEN) seen.clear();
+    seen.add(key);
+    return false;
+  }
+
+  function isOneLeft(): boolean {
+    for (let at = state.firstOpen; at < groups.length; at += 1) {
+      if (placed[at] === 0 && (deadlines[at] ?? 0) < Number.POSITIVE_INFINITY) return true;
+    }
+    return false;
+  }
+
+  function turnBack(): boolean {
+    for (;;) {
+      const choice = choices.at(-1);
+      turns += 1;
+      if (choice === undefined || turns > MOST_TURNS) return false;
+      for (const group of trail.splice(choice.trail)) placed[group] = 0;
+      for (const take of takes.splice(choice.takes)) placedTakes.delete(take);
+      order.length = choice.order;
+      state = copyState(choice.state);
+      const candidate = choice.candidates[choice.next];
+      choice.next += 1;
+      if (choice.next >= choice.candidates.length) choices.pop();
+      if (candidate !== undefined && place(candidate) === undefined) return true;
+    }
+  }
+
+  function candidatesFor(version: number): Candidate[] {
+    let untilUs = Number.POSITIVE_INFINITY;
+    for (let ahead = version + 2; ahead <= last; ahead += 1) {
+      const next = writeOf.get(ahead);
+      if (next === undefined) continue;
+      untilUs = next.endUs;
+      break;
+    }
+    for (let at = state.firstOpen; at < groups.length && startOf(groups[at]) <= untilUs; at += 1) {
+      if (placed[at] === 0) untilUs = Math.min(untilUs, deadlines[at] ?? untilUs);
+    }
+    const found: Candidate[] = [];
+    for (let at = state.firstOpen; at < groups.length; at += 1) {
+      const group = groups[at];
+      if (group === undefined || startOf(group) > untilUs) break;
+      if (placed[at] === 1 || (group.after !== undefined && !placedTakes.has(group.after))) continue;
+      for (const one of group.events) {
+        if (one.startUs > untilUs || one.endUs < state.lastStartUs) continue;
+        for (const span of spansOf(one)) found.push({ group: at, event: one, span });
+      }
+    }
+    return found.sort((one, other) => one.event.endUs - other.event.endUs);
+  }
+
+  /** The moments of a write, cut where holds end or windows begin: between two cuts all depends on time monotonically. */
+  function spansOf({ atMs }: BucketEvent): Span[] {
+    if (atMs[0] === atMs[1]) return [atMs];
+    // A server's clock does not go back, and what tells its moment stands on both sides.
+    const first = Math.max(atMs[0], earliest[state.version] ?? atMs[0]);
+    const final = Math.min(atMs[1], latest[state.version + 1] ?? atMs[1]);
+    if (first > final) return [];
+    const cuts = new Set<number>();
+    for (const bucket of [state.low, state.high]) {
+      for (const { deadlineMs } of bucket?.holds ?? [])
+        if (deadlineMs > first && deadlineMs <= final) cuts.add(deadlineMs);
+    }
+    const boundary = terms.windows?.at(first).endMs;
+    if (boundary !== undefined && boundary <= final) cuts.add(boundary);
+    const starts = [first, ...[...cuts].sort((one, other) => one - other)];
+    return starts.map((start, at): Span => [start, (starts[at + 1] ?? final + 1) - 1]);
+  }
+
+  function place({ group, event, span }: Candidate): string | undefined {
+    const wrong = inOrder(event) ?? overdue(event.startUs, group);
+    if (wrong !== undefined) return wrong;
+    placed[group] = 1;
+    trail.push(group);
+    return write(event, span);
+  }
+
+  function inOrder(one: BucketEvent): string | undefined {
+    if (one.endUs >= state.lastStartUs) return undefined;
+    return `${describe(one)} had ended before something began that was written earlier`;
+  }
+
+  /** A hidden write that had ended when this one began must have been written. */
+  function overdue(startUs: number, but: number): string | undefined {
+    for (let at = state.firstOpen; at < groups.length && startOf(groups[at]) < startUs; at += 1) {
+      if (at === but || placed[at] === 1 || (deadlines[at] ?? 0) >= startUs) continue;
+      return `${describe(groups[at]?.events[0])} had ended and was not written yet`;
+    }
+    return undefined;
+  }
+
+  function look(read: BucketEvent): string | undefined {
+    const told = read.state;
+    if (told === undefined) return undefined;
+    const cost = read.action.kind === 'take' ? read.action.charge.cost : 0;
+    const low = copyBucket(state.low);
+    const high = state.high === state.low ? low : copyBucket(state.high);
+    const [first, final] = read.atMs;
+    const lowNow = broughtTo(low, read.terms, first);
+    const highNow =
+      high === low && first === final
+        ? lowNow
+        : broughtTo(high === low ? copyBucket(state.high) : high, read.terms, final);
+    return compare(read, told, lowNow, highNow, (bucket, moment) => toState(bucket, read.terms, moment, cost));
+  }
+
+  function write(one: BucketEvent, [first, final]: Span): string | undefined {
+    state.version += 1;
+    order.push(one);
+    state.lastStartUs = Math.max(state.lastStartUs, one.startUs);
+    const isExact = first === final;
+    const fork = state.high !== state.low || !isExact;
+    const high = fork ? copyBucket(state.high) : undefined;
+    const low = broughtTo(state.low, one.terms, first);
+    const upper = fork ? broughtTo(high, one.terms, final) : low;
+    state.low = low.bucket;
+    state.high = upper.bucket;
+    const both = fork ? [low, upper] : [low];
+    const { action, state: told } = one;
+    if (action.kind === 'take' && told !== undefined) {
+      const { charge, id } = action;
+      const before =
+        told.level -
+        (charge.hold === undefined && charge.terms.kind !== 'concurrency' ? charge.cost * charge.terms.periodMs : 0);
+      const wrong = within(one, 'level before', before, low.bucket.level, upper.bucket.level);
+      if (wrong !== undefined) return wrong;
+      for (const { bucket, moment } of both) {
+        bucket.level = before;
+        if (!fits(bucket, one.terms, charge.cost)) {
+          const over = before / one.terms.periodMs + bucket.held + charge.cost - one.terms.burst;
+          return `${describe(one)} was taken and does not fit: over by ${Math.ceil(over)}`;
+        }
+        admit(bucket, charge, id, moment.nowMs);
+      }
+      placedTakes.add(one.operation);
+      takes.push(one.operation);
+      const compared = compare(one, told, low, upper, (bucket, moment) =>
+        toState(bucket, one.terms, moment, charge.cost, true),
+      );
+      if (compared === undefined && fork && isSame(low.bucket, upper.bucket)) state.high = state.low;
+      return compared;
+    }
+    for (const { bucket, moment } of both) {
+      const { version } = bucket;
+      perform(bucket, one, moment);
+      if (bucket.version === version) return `${describe(one)} would have written nothing`;
+    }
+    if (action.kind === 'take') {
+      placedTakes.add(one.operation);
+      takes.push(one.operation);
+    }
+    return undefined;
+  }
+
+  function broughtTo(bucket: Bucket | undefined, current: BucketTerms, nowMs: number): Now {
+    const moment: Moment = { nowMs, ...(terms.windows?.at(nowMs) ?? { startMs: 0, endMs: 0 }) };
+    const opened = bucket ?? emptyBucket(current, moment);
+    advance(opened, current, moment);
+    return { bucket: opened, moment };
+  }
+}
+
+function perform(bucket: Bucket, { action, terms }: BucketEvent, { nowMs }: Moment): void {
+  switch (action.kind) {
+    case 'take':
+      if (fits(bucket, terms, action.charge.cost)) admit(bucket, action.charge, action.id, nowMs);
+      break;
+    case 'settle':
+      settle(bucket, terms, action.taken, action.used);
+      break;
+    case 'release':
+      release(bucket, terms, action.taken);
+      break;
+    case 'renew':
+      renew(bucket, action.id, nowMs + action.ttlMs);
+      break;
+    case 'charge':
+      admit(bucket, action.charge, '', nowMs);
+      break;
+    case 'peek':
+      break;
+  }
+}
+
+/** Whether what was told is what the arithmetic tells at the one end, at the other, or at some moment between. */
+function compare(
+  one: BucketEvent,
+  told: BucketState,
+  low: Now,
+  high: Now,
+  tell: (bucket: Bucket, moment: Moment) => BucketState,
+): string | undefined {
+  const wrong = within(one, 'level', told.level, low.bucket.level, high.bucket.level);
+  if (wrong !== undefined) return wrong;
+  low.bucket.level = told.level;
+  high.bucket.level = told.level;
+  const first = tell(low.bucket, low.moment);
+  const final = low.bucket === high.bucket ? first : tell(high.bucket, high.moment);
+  for (const key of ['version', 'limit', 'remaining', 'held', 'waitMs', 'resetMs'] as const) {
+    const off = within(one, key, told[key], first[key], final[key]);
+    if (off !== undefined) return off;
+  }
+  return told.fits === first.fits || told.fits === final.fits
+    ? undefined
+    : `${describe(one)} was told fits ${told.fits}`;
+}
+
+function within(one: BucketEvent, key: string, told: number, first: number, final: number): string | undefined {
+  if (told >= Math.min(first, final) && told <= Math.max(first, final)) return undefined;
+  const wanted = first === final ? `${first}` : `${first} to ${final}`;
+  return `${describe(one)} was told ${key} ${told} where the arithmetic has ${wanted}`;
+}
+
+function describe(one: BucketEvent | undefined): string {
+  return one === undefined ? 'an operation' : `${one.action.kind} (operation ${one.operation})`;
+}
+
+function startOf(group: HiddenWrite | undefined): number {
+  let first = Number.POSITIVE_INFINITY;
+  for (const { startUs } of group?.events ?? []) first = Math.min(first, startUs);
+  return first;
+}
+
+/** Of each version: from when on, and until when, it can have been there at the most; by what is exactly known. */
+function knownMoments(
+  last: number,
+  writeOf: ReadonlyMap<number, BucketEvent>,
+  readsOf: ReadonlyMap<number, readonly BucketEvent[]>,
+): { readonly earliest: readonly number[]; readonly latest: readonly number[] } {
+  const earliest: number[] = [];
+  const latest: number[] = [];
+  const at = (version: number): number[] => {
+    const write = writeOf.get(version);
+    const told = write === undefined ? (readsOf.get(version) ?? []) : [write, ...(readsOf.get(version) ?? [])];
+    return told.flatMap(({ atMs: [first, final] }) => (first === final ? [first] : []));
+  };
+  let known = Number.NEGATIVE_INFINITY;
+  for (let version = 0; version <= last; version += 1) {
+    known = Math.max(known, ...at(version));
+    earliest[version] = known;
+  }
+  known = Number.POSITIVE_INFINITY;
+  for (let version = last; version >= 0; version -= 1) {
+    known = Math.min(known, ...at(version));
+    latest[version] = known;
+  }
+  return { earliest, latest };
+}
+
+/**
+ * By when one of the events has taken place. Of several releases that overlap one may have been told that it is done
+ * because another is at it.
+ */
+function deadlineOf({ events, optional }: HiddenWrite): number {
+  if (optional) return Number.POSITIVE_INFINITY;
+  const firstUs = Math.min(...events.map(({ endUs }) => endUs));
+  const overlapping = events.filter(({ startUs, endUs }) => startUs <= firstUs && endUs !== Number.POSITIVE_INFINITY);
+  return Math.max(...overlapping.map(({ endUs }) => endUs));
+}
+
+function copyBucket(bucket: Bucket | undefined): Bucket | undefined {
+  return bucket === undefined ? undefined : { ...bucket, holds: [...bucket.holds] };
+}
+
+function copyState(state: State): State {
+  const low = copyBucket(state.low);
+  return { ...state, low, high: state.high === state.low ? low : copyBucket(state.high) };
+}
+
+function isSame(one: Bucket, other: Bucket): boolean {
+  if (one.level !== other.level || one.atMs !== other.atMs || one.holds.length !== other.holds.length) return false;
+  return one.holds.every(
+    ({ id, deadlineMs }, at) => other.holds[at]?.id === id && other.holds[at]?.deadlineMs === deadlineMs,
+  );
+}
+
+interface Now {
+  readonly bucket: Bucket;
+  readonly moment: Moment;
+}
+
+/** `low` and `high` are one object where no moment is in doubt. */
+interface State {
+  version: number;
+  low: Bucket | undefined;
+  high: Bucket | undefined;
+  lastStartUs: number;
+  firstOpen: number;
+}
+
+interface Candidate {
+  readonly group: number;
+  readonly event: BucketEvent;
+  readonly span: Span;
+}
+
+interface Choice {
+  readonly state: State;
+  readonly candidates: readonly Candidate[];
+  next: number;
+  readonly trail: number;
+  readonly takes: number;
+  readonly order: number;
+}
