@@ -164,7 +164,7 @@ function conclude(
   let decision = parseVerdict(trace.result, context);
   mark(ports, trace, 'decide');
   if (decision.kind === 'deny' && decision.code !== 'policy_denied') trace.cause = verdictFault(trace.result, context);
-  if (refusal !== undefined) decision = shapedBy(refusal, decision);
+  if (refusal !== undefined) decision = shapedBy(refusal, decision, principal === undefined);
   const unsupported = Allow.is(decision) ? unsupportedByDoor(decision, request) : undefined;
   if (unsupported !== undefined) {
     trace.cause = unsupported;
@@ -183,9 +183,13 @@ function nameDecision(ports: AuthorizePorts, request: AccessRequest): NamedDecis
   return named;
 }
 
-/** A denying verdict may add headers, body and metadata to a refusal of the quota; it cannot lift it. */
-function shapedBy(refusal: Deny, verdict: Decision): Deny {
+/**
+ * A denying verdict may add headers, body and metadata to a refusal of the quota; it cannot lift it. The anonymous whom
+ * the policy denies are told that and no more: where limits are is where routes are.
+ */
+function shapedBy(refusal: Deny, verdict: Decision, anonymous: boolean): Deny {
   if (verdict.kind === 'allow' || verdict.code !== 'policy_denied') return refusal;
+  if (anonymous) return { ...verdict, code: refusal.code };
   const { reasons, headers, body, metadata } = verdict;
   return {
     ...refusal,

@@ -127,13 +127,17 @@ export interface Taken {
 /**
  * Replaces what was taken by what was used, on an advanced bucket. A hold that expired became the charge already, or
  * nothing; a window that is over is not touched. `drain` stays: these terms may be older than the last that took.
- * What of a charge drained is given back too: burst + refill is the bound from the charge on, not from its return.
+ * A rate gives nothing back of a hold that expired into the charge, since what drained of it meanwhile would be given
+ * twice. A charge that is released is given back whole: so much as drained between take and release, which is before
+ * anybody had an answer, can be had twice.
  */
 export function settle(bucket: Bucket, terms: BucketTerms, taken: Taken, used: number): void {
   const live = removeHold(bucket, taken.id);
   if (!live && terms.kind === 'window' && taken.startMs !== bucket.atMs) return;
   const charged = live || taken.onExpiry === 'release' ? 0 : taken.amount;
-  raise(bucket, terms, used - charged);
+  const more = used - charged;
+  const expired = !live && taken.onExpiry === 'charge';
+  raise(bucket, terms, expired && terms.kind === 'rate' ? Math.max(0, more) : more);
   bucket.version += 1;
 }
 

@@ -7,7 +7,8 @@ import type { BucketCharge, BucketState, BucketTerms } from './bucket.ts';
  */
 export interface BucketStore {
   /**
-   * Takes the first plan whose enforced charges all fit, the whole of it, or nothing: what is refused writes nothing.
+   * Takes the first plan whose enforced charges all fit, the whole of it, or nothing: what is refused writes nothing, but
+   * for the time of a bucket whose clock was set back.
    * With an id that took already it answers `duplicate`, with one that was released beforehand `released`; both take
    * nothing.
    */

@@ -51,7 +51,7 @@ export interface Bucket {
   level: number;
   /** Of a rate: when `level` was true. Of a window: the start of the window that it counts. */
   atMs: number;
-  /** The limit by which a rate drains since `atMs`: a new size counts from the first write under it. */
+  /** The limit by which a rate drains since `atMs`: a new size counts from the first take or charge under it. */
   drain: number;
   /** The sum of `holds`. */
   held: number;

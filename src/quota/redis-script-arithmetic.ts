@@ -122,7 +122,9 @@ local function settle(b, kind, period, id, amount, sort, start, used)
   if not live and kind == 1 and start ~= b.at then return false end
   local charged = amount
   if live or sort == 1 then charged = 0 end
-  raise(b, kind, period, used - charged)
+  local more = used - charged
+  if not live and sort == 2 and kind == 0 and more < 0 then more = 0 end
+  raise(b, kind, period, more)
   b.version = b.version + 1
   return true
 end

@@ -331,6 +331,29 @@ describe('metering', () => {
     });
   });
 
+  test.each([
+    { kind: 'exceeded', retryMs: 1_500, code: 'quota_exceeded' },
+    { kind: 'unavailable', cause: 'down', code: 'quota_unavailable' },
+  ] as const)(
+    'the anonymous whom the policy denies are not told that the quota is $kind',
+    async ({ code, ...answer }) => {
+      const charge = { ...requestCharge, key: ['address'] };
+      const { decision } = await core({
+        authenticate: () => anonymous,
+        currentGeneration: limits([charge], { allow: false }),
+        quota: quota(() => ({ ...answer, state: { taken: false, limits: {} } })),
+      }).authorize(accessRequest());
+      expect(decision).toMatchObject({ kind: 'deny', code, status: 401, reason: 'unauthenticated', headers: [] });
+      const allowed = await core({
+        authenticate: () => anonymous,
+        currentGeneration: limits([charge]),
+        quota: quota(() => ({ ...answer, state: { taken: false, limits: {} } })),
+      }).authorize(accessRequest());
+      expect(allowed.decision).toMatchObject({ kind: 'deny', code });
+      expect(allowed.decision).not.toMatchObject({ status: 401 });
+    },
+  );
+
   test('an Allow tells of the caller’s limits, over what the policy says under the same names', async () => {
     const verdict = {
       allow: true,

@@ -129,12 +129,12 @@ describe('the arithmetic of buckets', () => {
   });
 
   it.each([
-    ['any interval, where nothing is given back that may have drained', false],
-    ['all its life, whatever is given back', true],
-  ])('admits no more than the burst, what is refilled and overruns in %s', (_name, givesBackLate) => {
+    ['any interval, holds that end late included', false],
+    ['all its life, charges that are released late included', true],
+  ])('admits no more than the burst, what is refilled and overruns in %s', (_name, releasesLate) => {
     fc.assert(
       fc.property(fc.constantFrom(RATE, WINDOW, CALLS), fc.array(STEP, { maxLength: 60 }), (terms, steps) => {
-        const life = createLife(terms, givesBackLate);
+        const life = createLife(terms, releasesLate);
         for (const step of steps) life.carryOut(step);
         life.expectBound();
       }),

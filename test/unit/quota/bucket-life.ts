@@ -77,8 +77,8 @@ interface LifeTake {
   isOver: boolean;
 }
 
-/** A bucket and all that was taken from it; `givesBackLate`: also what may have drained since. */
-export function createLife(terms: BucketTerms, givesBackLate: boolean) {
+/** A bucket and all that was taken from it; `releasesLate`: charges too, of which something may have drained since. */
+export function createLife(terms: BucketTerms, releasesLate: boolean) {
   let nowMs = 5000;
   const moment = (): Moment => (terms.kind === 'window' ? inWindow(Math.floor(nowMs / 1000), nowMs % 1000) : at(nowMs));
   const bucket = emptyBucket(terms, moment());
@@ -99,13 +99,9 @@ export function createLife(terms: BucketTerms, givesBackLate: boolean) {
   const end = (take: LifeTake, how: 'settle' | 'release', used: number): void => {
     const { taken } = take;
     const isLive = bucket.holds.some(({ id }) => id === taken.id);
-    const isCharged = !isLive && taken.onExpiry !== 'release';
     if (how === 'settle' && taken.onExpiry === undefined) return;
-    let units = how === 'release' ? 0 : used;
-    if (isCharged && terms.kind === 'rate' && !givesBackLate) {
-      if (how === 'release') return;
-      units = Math.max(units, taken.amount);
-    }
+    if (taken.onExpiry === undefined && terms.kind === 'rate' && !releasesLate) return;
+    const units = how === 'release' ? 0 : used;
     const { version } = bucket;
     if (how === 'release') release(bucket, terms, taken);
     else settle(bucket, terms, taken, units);
@@ -139,7 +135,7 @@ export function createLife(terms: BucketTerms, givesBackLate: boolean) {
     },
     expectBound: (): void => {
       if (terms.kind === 'concurrency') return;
-      for (const { takenMs: fromMs } of givesBackLate ? takes.slice(0, 1) : takes) {
+      for (const { takenMs: fromMs } of releasesLate ? takes.slice(0, 1) : takes) {
         for (const { takenMs: untilMs } of takes) {
           if (terms.kind === 'window' && Math.floor(fromMs / 1000) !== Math.floor(untilMs / 1000)) continue;
           const refill: number = terms.kind === 'rate' ? Math.max(0, untilMs - fromMs) * terms.limit : 0;

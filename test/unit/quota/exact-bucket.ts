@@ -51,7 +51,9 @@ export function exactly({ terms: [kind, , burst, periodMs], moment, before, oper
     holds = holds.filter(({ id }) => id !== first);
     const used = BigInt(code === 2 ? sixth : fifth === 1 ? 0 : second);
     const charged = isLive || third === 1 ? 0n : BigInt(second);
-    if (isLive || kind !== 1 || BigInt(fourth) === atMs) raise(used - charged);
+    const more = used - charged;
+    const drained = !isLive && third === 2 && kind === 0;
+    if (isLive || kind !== 1 || BigInt(fourth) === atMs) raise(drained && more < 0n ? 0n : more);
   }
   const left = room();
   const remaining = left <= 0n ? 0n : left / period;
