@@ -24,6 +24,7 @@ import { createWasmEngine } from './policy/wasm-engine.ts';
 import { type DescriptorTable, mergeDescriptors } from './quota/descriptors.ts';
 import { compileDescriptors } from './quota/descriptors-data.ts';
 import { createDescriptorLimits, type LimitDescriptors } from './quota/descriptors-limits.ts';
+import { limitNames } from './quota/limit-names.ts';
 import { checkLimitsData } from './quota/limits-data.ts';
 import { createQuotas, type Quotas } from './quota/quotas.ts';
 import { loadRateLimitFiles } from './quota/ratelimit-files.ts';
@@ -74,7 +75,7 @@ export function createDecider(
       ...(limits === undefined ? [] : [limits]),
     ]),
     activate: async (bundles) => {
-      const rules = await activate(bundles, config, generations, logger);
+      const rules = await activate(bundles, config, generations, { logger, nameLimits });
       if (fromBundle) descriptors = mergeDescriptors(files.table, rules);
       // What was exhausted under the old sizes may not be under the new ones.
       quotas.limiter.dropCaches();
@@ -96,6 +97,8 @@ export function createDecider(
   const files = loadRateLimitFiles(config.doors.ratelimit?.limits_files ?? []);
   const fromBundle = config.doors.ratelimit?.domains_from_bundle !== false;
   let descriptors: DescriptorTable | undefined = fromBundle ? undefined : files.table;
+  const nameLimits = (catalog: unknown, rules: DescriptorTable): void =>
+    quotas.nameLimits(limitNames(catalog, mergeDescriptors(files.table, rules)));
   const refusals = createRefusalTable(config.quota.refusals);
   const clientIp = createClientIp(config.network);
   const keyDirectory =
@@ -206,6 +209,12 @@ export function createDecider(
   };
 }
 
+interface ActivationPorts {
+  readonly logger: Logger;
+  /** Told before a request can be charged by them. */
+  readonly nameLimits: (catalog: unknown, rules: DescriptorTable) => void;
+}
+
 /**
  * Makes a generation of a set of bundles: policies loaded, routes and limits compiled before it is put in force. Answers
  * the rules for descriptors.
@@ -214,7 +223,7 @@ async function activate(
   bundles: readonly Bundle[],
   config: Config,
   generations: Generations,
-  logger: Logger,
+  { logger, nameLimits }: ActivationPorts,
 ): Promise<DescriptorTable> {
   const { network, compatibility } = config;
   const data = mergeData(bundles);
@@ -228,6 +237,7 @@ async function activate(
   const policies = await Promise.all(bundles.map((bundle) => loadPolicy(config, bundle, data.text, logger)));
   const { evaluate, isPolicyConstant, close } = joinPolicies(policies);
   const revisions = new Map(bundles.map(({ name, revision }) => [name, revision]));
+  nameLimits(catalog, rules);
   generations.put({ revisions, inspect, evaluate, isPolicyConstant }, close);
   return rules;
 }

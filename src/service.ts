@@ -58,9 +58,9 @@ export function createService(config: Config): Service {
       bundlesReady: () => decider.activator.ready(),
     },
     usage: {
-      settle: decider.quotas.settlement.settle,
-      renew: decider.quotas.settlement.renew,
-      quotaOf: decider.quotas.quotaOf,
+      settle: (id, usage) => decider.quotas.settlement.settle(id, usage),
+      renew: (id, ttlSeconds) => decider.quotas.settlement.renew(id, ttlSeconds),
+      quotaOf: (tenant) => decider.quotas.quotaOf(tenant),
       parseJson: parseStrictJson,
     },
     metricsText: () => metrics.text(),

@@ -23,7 +23,7 @@ decision := {"allow": allow, "reasons": []} if {
 	"allow": allow,
 	"reasons": [],
 	"upstream": upstream,
-	"response_headers": {"x-sallyport-model": metering.served},
+	"response_headers": {"x-served-model": metering.served},
 	"metadata": {"model": metering.served, "requested_model": input.route.model},
 } if {
 	allow

@@ -160,7 +160,7 @@ test_a_model_that_serves_instead_is_told_and_has_its_own_upstream if {
 		"allow": true,
 		"reasons": [],
 		"upstream": "tenant-a-mistral-7b",
-		"response_headers": {"x-sallyport-model": "mistral-7b"},
+		"response_headers": {"x-served-model": "mistral-7b"},
 		"metadata": {"model": "mistral-7b", "requested_model": "llama-3-8b"},
 	} with input as request with data.catalog.models as catalog
 	asked := json.patch(request, [{"op": "replace", "path": "/quota/plan", "value": 1}])

@@ -11,7 +11,7 @@ import { type Command, EXIT, type Io, UsageError } from './command.ts';
 const HELP = `sallyport eval [--config FILE] [--as WHO] [-X METHOD] [-H 'NAME: VALUE']... [-d BODY] PATH
 
 Decides one request as the service would, without opening a socket, and says why: the decision, its code, the
-reasons of the policy, the route, and the revision that decided.
+reasons of the policy, the route, and the revision that decided. Quotas are taken as if nobody had asked before.
 
   sallyport eval --as tenant=tenant-a,tier=free,role=analyst -X POST -d '{"prompt":"hi"}' /tenant-b/llama-3-8b/infer
 
@@ -65,7 +65,7 @@ export function createEval({ openDecider }: EvalPorts): Command {
     const config = loadConfig(resolve(io.cwd, values.config), io.env);
     const principal = values.as === undefined ? undefined : parsePrincipal(values.as);
     const decider = await openDecider(
-      config,
+      { ...config, quota: toTrialQuota(config.quota) },
       principal === undefined ? {} : { authenticate: () => verified(principal) },
     );
     try {
@@ -77,6 +77,11 @@ export function createEval({ openDecider }: EvalPorts): Command {
       await decider.close();
     }
   };
+}
+
+/** Counted for this one request, in memory: a trial charges nobody, and the folder may be a running service's. */
+function toTrialQuota({ data_dir: _folder, store, ...rest }: Config['quota']): Config['quota'] {
+  return { ...rest, store: { ...store, kind: 'memory' } };
 }
 
 const PRINCIPAL_PARTS = new Set(['subject', 'tenant', 'tier', 'role', 'issuer']);
@@ -96,6 +101,8 @@ function parsePrincipal(text: string): Principal {
   );
   return {
     kind: 'jwt',
+    // Whoever has no name cannot be charged.
+    subject: 'eval',
     roles: parts.filter(([name]) => name === 'role').map(([, role]) => role),
     scopes: [],
     claims: {},

@@ -1,4 +1,5 @@
 import type { AccessRequest } from '../decision/access-request.ts';
+import { UNITS } from '../decision/charge-terms.ts';
 import type { LimitState } from '../decision/charges.ts';
 import type { Outcome } from '../decision/ports.ts';
 import type { Principal } from '../decision/principal.ts';
@@ -188,27 +189,28 @@ function peerMembers({ peer }: Outcome): Members | undefined {
   return { spiffe_id: spiffeId, trust_domain: trustDomain, dns_sans: dnsSans, fingerprint_sha256: fingerprintSha256 };
 }
 
-/** Names and units of limits are made by policy: logged where they are its constants or named by the route's data. */
+/** Names of limits are made by policy: logged where they are its constants or named by the route's data. */
 function quotaMembers({ quota, inspected }: Outcome, copy: EventCopy, isConstant: IsConstant): Members | undefined {
   if (quota === undefined) return undefined;
   const required = inspected?.kind === 'inspected' ? inspected.route?.requiredLimits : undefined;
   const isKnown = (text: string): boolean => required?.includes(text) === true || isConstant(text);
   const limits: { [name: string]: unknown } = Object.create(null);
   for (const [name, state] of Object.entries(quota.limits).slice(0, MAX_LIMITS)) {
-    if (isKnown(name)) limits[name] = limitMembers(state, isKnown);
+    if (isKnown(name)) limits[name] = limitMembers(state);
     else copy.erase('/input/quota/limits');
   }
   return { plan: quota.plan, taken: quota.taken, limits };
 }
 
 const MAX_LIMITS = 16;
-const LIMIT_KINDS = new Set(['rate', 'window', 'concurrency']);
+const LIMIT_KINDS: ReadonlySet<string> = new Set(['rate', 'window', 'concurrency']);
+const LIMIT_UNITS: ReadonlySet<string> = new Set(UNITS);
 
-function limitMembers(state: LimitState, isKnown: (text: string) => boolean): Members {
+function limitMembers(state: LimitState): Members {
   return {
     ...state,
     kind: LIMIT_KINDS.has(state.kind) ? state.kind : undefined,
-    unit: isKnown(state.unit) ? state.unit : undefined,
+    unit: LIMIT_UNITS.has(state.unit) ? state.unit : undefined,
   };
 }
 

@@ -7,7 +7,7 @@ import { unsupportedByDoor } from './door-limits.ts';
 import { RequestFault } from './errors.ts';
 import { overlaid } from './header-changes.ts';
 import { type InputSources, type PolicyInput, toPolicyInput } from './input.ts';
-import { judgeTake, quotaContext, toPlans, toTakeRequest } from './metering.ts';
+import { judgeTake, quotaContext, takesNothing, toPlans, toTakeRequest } from './metering.ts';
 import type { Authorize, AuthorizePorts, Generation, NamedDecision } from './ports.ts';
 import type { Authentication } from './principal.ts';
 import { accepted, identified, mark, pinned, Trace, toOutcome } from './trace.ts';
@@ -46,10 +46,11 @@ export function createAuthorize(ports: AuthorizePorts): Authorize {
         const sources = toSources(ports, request, trace, named);
         const input = toPolicyInput(sources);
         let refusal: Deny | undefined;
-        if (named.limits !== undefined) {
-          const plans = toPlans(trace, evaluate(trace, generation, named.limits, input), named.limits);
+        const result = named.limits === undefined ? undefined : evaluate(trace, generation, named.limits, input);
+        const plans = toPlans(trace, named, result);
+        if (plans !== undefined) {
           trace.plans = plans;
-          const taking = ports.quota.take(toTakeRequest(trace, plans), trace.at);
+          const taking = takesNothing(trace, plans) ?? ports.quota.take(toTakeRequest(trace, plans), trace.at);
           const taken =
             taking instanceof Promise ? await deadline.wait(taking, (late) => releaseLate(ports, late)) : taking;
           refusal = judgeTake(trace, taken, plans);

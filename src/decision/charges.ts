@@ -137,11 +137,11 @@ function verifiedValue(dimension: Dimension, { method, inspected, principal, pee
       return method;
     case 'country':
       return inspected.network.country;
-    case 'peer':
-      return peer?.spiffeId;
   }
   if (principal === undefined) return undefined;
   switch (dimension) {
+    case 'peer':
+      return peer?.spiffeId;
     case 'principal':
       return principalKey(principal);
     case 'tenant':
@@ -160,13 +160,13 @@ function verifiedValue(dimension: Dimension, { method, inspected, principal, pee
 }
 
 /**
- * One principal, and no other: subjects are unique per issuer only, and a key without a subject speaks for itself.
- * Length-prefixed, so that no two have the same text. `undefined` for one that has no name.
+ * One principal, and no other: subjects are unique per issuer only, and a key without a subject speaks for itself. All of a
+ * tenant and issuer that have no name are counted as one. Length-prefixed, so that no two have the same text.
  */
-export function principalKey({ kind, tenant = '', issuer = '', subject, keyId }: Principal): string | undefined {
-  const name = subject ?? keyId;
-  if (name === undefined) return undefined;
-  return lengthPrefixed([subject === undefined ? `${kind} key` : kind, tenant, issuer, name]);
+export function principalKey({ kind, tenant = '', issuer = '', subject, keyId }: Principal): string {
+  if (subject !== undefined) return lengthPrefixed([kind, tenant, issuer, subject]);
+  if (keyId !== undefined) return lengthPrefixed([`${kind} key`, tenant, issuer, keyId]);
+  return lengthPrefixed([`${kind} nameless`, tenant, issuer]);
 }
 
 function claimValue(principal: Principal, name: string): string | undefined {

@@ -10,22 +10,50 @@ import {
 } from './charges.ts';
 import { type Deny, deny, type VerdictContext } from './decision.ts';
 import { RequestFault } from './errors.ts';
-import type { Inspected } from './ports.ts';
+import type { Inspected, NamedDecision } from './ports.ts';
 import { toQuotaNotice } from './quota-headers.ts';
 import { missingStates, withEveryLimit } from './quota-state.ts';
 import { accepted, identified, type Trace } from './trace.ts';
 
-/** What is to be taken. Forgetting denies: every limit that the route requires must be in every plan. */
-export function toPlans(trace: Trace, result: unknown, entrypoint: string): readonly ChargePlan[] {
+/**
+ * What is to be taken, of what `limits` said; `undefined` for a decision that has no `limits`. Forgetting denies: every
+ * limit that the route requires must be in every plan.
+ */
+export function toPlans(
+  trace: Trace,
+  { name, limits }: NamedDecision,
+  result: unknown,
+): readonly ChargePlan[] | undefined {
   const { principal, peer } = identified(trace);
   const inspected = accepted(trace);
+  const required = requiredLimits(inspected);
+  if (limits === undefined) {
+    if (required.length === 0) return undefined;
+    throw new RequestFault('quota_missing', `the decision \`${name}\` has no \`limits\`, and the route requires some`);
+  }
   const { request } = trace;
   const plans = parsePlans(result, { method: 'method' in request ? request.method : '', inspected, principal, peer });
-  const missing = missingLimits(plans, requiredLimits(inspected));
+  const missing = missingLimits(plans, required);
   if (missing.length > 0) {
-    throw new RequestFault('quota_missing', `\`${entrypoint}\` charges nothing for \`${missing.join('`, `')}\``);
+    throw new RequestFault('quota_missing', `\`${limits}\` charges nothing for \`${missing.join('`, `')}\``);
   }
   return plans;
+}
+
+/**
+ * The answer to plans that take nothing of an anonymous caller: no store is asked, so that neither its time nor its
+ * failure tells him which paths there are.
+ */
+export function takesNothing(trace: Trace, plans: readonly ChargePlan[]): TakeResult | undefined {
+  if (identified(trace).principal !== undefined) return undefined;
+  const [plan] = plans;
+  if (plan === undefined || plan.length === 0) return undefined;
+  if (!plan.every(({ terms }) => terms.cost === 0 && terms.reserve === undefined)) return undefined;
+  const limits = plan.map(({ terms: { name, kind, unit, limit, mode } }) => {
+    const state = { kind, unit, limit, remaining: 0, held: 0, wait_ms: 0, reset_ms: 0, exceeded: false };
+    return [name, { ...state, shadow: mode === 'shadow', verified: false }] as const;
+  });
+  return { kind: 'taken', take: undefined, state: { plan: 0, taken: true, limits: Object.fromEntries(limits) } };
 }
 
 /** With the holds of the anonymous counted by their network. */
@@ -34,7 +62,7 @@ export function toTakeRequest(trace: Trace, plans: readonly ChargePlan[]): TakeR
   const { route, network } = accepted(trace);
   return {
     plans,
-    holder: (principal && principalKey(principal)) ?? addressKey(network.client_ip ?? ''),
+    holder: principal === undefined ? addressKey(network.client_ip ?? '') : principalKey(principal),
     tenant: principal?.tenant ?? '',
     model: route?.model ?? '',
   };

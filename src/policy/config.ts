@@ -44,7 +44,10 @@ export const policyConfigSchema = {
         required: ['decision', 'result'],
         properties: {
           decision: { ...entrypoint, description: 'Entrypoint of the decision, such as `authz/decision`.' },
-          limits: { ...entrypoint, description: 'Entrypoint that names the charges; without it nothing is charged.' },
+          limits: {
+            ...entrypoint,
+            description: 'Entrypoint that names the charges; without it a route that requires limits is denied.',
+          },
           result: {
             enum: ['sallyport', 'opa-envoy'],
             description: 'How its result is read: by our contract, or as opa-envoy-plugin reads it.',

@@ -38,6 +38,8 @@ export interface StoreTake {
   readonly plans: readonly (readonly BucketCharge[])[];
   /** What a later settle must know, kept with the holds: at most 1 KiB of text. Read only where a charge holds. */
   readonly note: string;
+  /** A part of a take: to be recorded for so long and the horizon even where it holds nothing. */
+  readonly recordMs?: number;
 }
 
 export type StoreTaken =

@@ -45,21 +45,27 @@ export function createChargeShapes(metrics: Pick<QuotaMetrics, 'limit'>): (terms
   };
 }
 
-/** The charge of a plan for one bucket. */
-export function toPlanned(shape: ChargeShape, key: readonly string[], cost: number): PlannedCharge {
+/** The charge of a plan for one bucket; `tags` where the store is spread over machines. */
+export function toPlanned(shape: ChargeShape, key: readonly string[], cost: number, tags?: TagsOf): PlannedCharge {
   const { enforced, refundable, hold } = shape;
-  const terms = shape.few === undefined ? toBucketTerms(shape, key) : knownTerms(shape, shape.few, key);
+  const terms = shape.few === undefined ? toBucketTerms(shape, key, tags) : knownTerms(shape, shape.few, key, tags);
   return hold === undefined
     ? { terms, cost, enforced, refundable, shape, key }
     : { terms, cost, enforced, refundable, shape, key, hold };
 }
 
 /** One text for each of few keys: stores look buckets up by it, and a new text must be hashed each time. */
-function knownTerms(shape: ChargeShape, few: Map<string, BucketTerms>, key: readonly string[]): BucketTerms {
+function knownTerms(
+  shape: ChargeShape,
+  few: Map<string, BucketTerms>,
+  key: readonly string[],
+  tags: TagsOf | undefined,
+): BucketTerms {
   const [value = ''] = key;
   const found = few.get(value);
   if (found !== undefined && key.length === 1) return found;
-  const terms = toBucketTerms(shape, key);
+  // The tag of such a bucket depends on its key alone.
+  const terms = toBucketTerms(shape, key, tags);
   if (few.size >= MAX_FEW) few.clear();
   if (terms.id.length < MAX_PLAIN) few.set(value, terms);
   return terms;
@@ -68,7 +74,7 @@ function knownTerms(shape: ChargeShape, few: Map<string, BucketTerms>, key: read
 const MAX_FEW = 256;
 
 /** The bucket that a shape and the verified values of its dimensions name. */
-export function toBucketTerms(shape: ChargeShape, key: readonly string[]): BucketTerms {
+function toBucketTerms(shape: ChargeShape, key: readonly string[], tags?: TagsOf): BucketTerms {
   const { terms, dimensions, periodMs, windows, region } = shape;
   // INVARIANT: a value that no dimension names would leave two callers in one bucket.
   if (key.length !== dimensions.length) throw new TypeError('a charge has not one value for each dimension');
@@ -76,10 +82,15 @@ export function toBucketTerms(shape: ChargeShape, key: readonly string[]): Bucke
   let id = family;
   for (let at = 0; at < dimensions.length; at += 1) id += `${dimensions[at]}${keyPart(key[at] ?? '')}`;
   const { kind, limit, burst, scope } = terms;
-  return windows === undefined
-    ? { id, family, kind, limit, burst, periodMs, region, scope }
-    : { id, family, kind, limit, burst, periodMs, region, scope, windows };
+  const bucket: BucketTerms =
+    windows === undefined
+      ? { id, family, kind, limit, burst, periodMs, region, scope }
+      : { id, family, kind, limit, burst, periodMs, region, scope, windows };
+  return tags === undefined ? bucket : { ...bucket, tag: tags(shape, key, id) };
 }
+
+/** The tag of a bucket. */
+export type TagsOf = (shape: ChargeShape, key: readonly string[], id: string) => string;
 
 /**
  * A value, length-prefixed, as it stands in an identity. Long ones and those that are not well-formed, which UTF-8
@@ -96,7 +107,7 @@ const MAX_PLAIN = 256;
 export interface HoldsCap {
   /** As a note has it, beside the charges of the plan. */
   readonly charge: Charge;
-  planned(holder: string, region: BucketTerms['region'], ttlMs: number): PlannedCharge;
+  planned(holder: string, region: BucketTerms['region'], ttlMs: number, tags?: TagsOf): PlannedCharge;
 }
 
 export function createHoldsCap(limit: number, metrics: Pick<QuotaMetrics, 'limit'>): HoldsCap {
@@ -121,9 +132,9 @@ export function createHoldsCap(limit: number, metrics: Pick<QuotaMetrics, 'limit
   } as const;
   return {
     charge: { terms, key: [] },
-    planned: (holder, region, ttlMs) => {
+    planned: (holder, region, ttlMs, tags) => {
       const shape = shapes[region];
-      const bucket = toBucketTerms(shape, [holder]);
+      const bucket = toBucketTerms(shape, [holder], tags);
       return {
         terms: bucket,
         cost: 1,

@@ -17,6 +17,8 @@ export interface BucketTerms {
   readonly region: 'callers' | 'outsiders';
   /** `shared`: counted across tenants. */
   readonly scope: 'tenant' | 'shared';
+  /** As in a reservation id: buckets of one tag are on one machine of a store that is spread over several. */
+  readonly tag?: string;
 }
 
 /** A calendar's windows: one starts where another ends. */
@@ -39,7 +41,12 @@ export interface BucketCharge {
   /** Whether a release gives it back. */
   readonly refundable: boolean;
   /** Held and not charged; always there for a concurrency limit. */
-  readonly hold?: { readonly ttlMs: number; readonly onExpiry: 'charge' | 'release' };
+  readonly hold?: {
+    readonly ttlMs: number;
+    readonly onExpiry: 'charge' | 'release';
+    /** Until the rest of a plan is taken on other machines: its reservation knows it as a charge. */
+    readonly provisional?: true;
+  };
 }
 
 /** A bucket as it is counted. Mutable: the arithmetic works on a copy that the store reads out and writes back. */

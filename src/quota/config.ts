@@ -225,11 +225,24 @@ export function checkQuotaConfig({ store, lease_batch }: QuotaConfig): readonly 
 function urlFault(text: string, hasTls: boolean): string | undefined {
   const url = URL.parse(text);
   if (url === null) return 'is no url such as `rediss://user:password@host:6379`';
+  if (!/^\/?\d{0,4}$/.test(url.pathname)) return 'has a path that is no number of a database, such as `/0`';
+  if (!isDecodable(url.username) || !isDecodable(url.password)) {
+    return 'has a user or password with a `%` that encodes nothing: write `%25`';
+  }
   if (url.protocol === 'rediss:') return undefined;
   if (url.protocol !== 'redis:') return `\`${url.protocol}\` is no scheme of Redis: write \`rediss://host:port\``;
   if (hasTls) return 'is in the clear beside `tls`: write `rediss:`';
   if (['localhost', '127.0.0.1', '[::1]'].includes(url.hostname)) return undefined;
   return 'must be `rediss:` off loopback: who can write to the wire can reset every limit';
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isReadable(file: string): boolean {

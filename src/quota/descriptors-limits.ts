@@ -1,6 +1,7 @@
-import type { Take, TakeResult } from '../decision/charges.ts';
+import type { TakeRequest } from '../decision/charges.ts';
 import type { Clock, Instant, Quota } from '../decision/ports.ts';
 import type { DescriptorLimit, DescriptorTable } from './descriptors.ts';
+import { countRefused, lookAtRest } from './descriptors-debt.ts';
 import {
   type BucketUse,
   type DescriptorRequest,
@@ -8,17 +9,23 @@ import {
   planRequest,
   type RequestPlan,
 } from './descriptors-plan.ts';
-import type { Adjustment } from './limiter.ts';
+import type { Adjustment, LimiterResult, RepeatedTake } from './limiter.ts';
 
 export interface DescriptorLimitsPorts {
   /** The rules in force, the same object until they change; `undefined` before there are any. */
   readonly table: () => DescriptorTable | undefined;
-  readonly quota: Quota;
+  readonly quota: RepeatingQuota;
   /** Counts whether it fits or not. */
   readonly adjust: (adjustments: readonly Adjustment[], at: Instant) => void | Promise<void>;
   readonly clock: Clock;
   /** Told where hits were to be counted by force and could not. */
   readonly onFault: (error: unknown) => void;
+}
+
+/** A quota that may plan once what is asked again and again. */
+export interface RepeatingQuota extends Quota {
+  take(request: TakeRequest, at: Instant): LimiterResult | Promise<LimiterResult>;
+  readonly repeated?: (request: TakeRequest) => RepeatedTake;
 }
 
 export type DescriptorAnswer =
@@ -40,49 +47,62 @@ export type LimitDescriptors = (request: DescriptorRequest) => DescriptorAnswer 
  */
 export function createDescriptorLimits(ports: DescriptorLimitsPorts): LimitDescriptors {
   const { quota, clock } = ports;
-  let plans = new WeakMap<DescriptorRequest, RequestPlan>();
+  let known = new WeakMap<DescriptorRequest, Known>();
   let planned: DescriptorTable | undefined;
 
-  function planOf(table: DescriptorTable, request: DescriptorRequest): RequestPlan {
+  function knownOf(table: DescriptorTable, request: DescriptorRequest): Known {
     if (table !== planned) {
-      plans = new WeakMap();
+      known = new WeakMap();
       planned = table;
     }
-    const before = plans.get(request);
+    const before = known.get(request);
     if (before !== undefined) return before;
     const plan = planRequest(table, request);
-    plans.set(request, plan);
-    return plan;
+    const made = { plan, take: onlyTakeOf(quota, plan) };
+    known.set(request, made);
+    return made;
   }
 
   return (request) => {
     const table = ports.table();
     if (table === undefined) return { kind: 'undecided', cause: 'there are no rules yet' };
-    const plan = planOf(table, request);
-    const [take, ...more] = plan.takes;
+    const { plan, take } = knownOf(table, request);
+    if (plan.takes.length === 0) return conclude(plan, [], false);
     const at = clock.now();
-    if (take === undefined) return conclude(plan, [], false);
-    if (more.length > 0 || plan.givenBack.length > 0) return limitInSteps(ports, plan, at);
-    const result = quota.take(take.request, at);
+    if (take === undefined) return limitInSteps(ports, plan, at);
+    const result = take(at);
     return result instanceof Promise
       ? result.then((taken) => afterTake(ports, plan, taken, at))
       : afterTake(ports, plan, result, at);
   };
 }
 
+interface Known {
+  readonly plan: RequestPlan;
+  /** Of a request that is one take and no more. */
+  readonly take: RepeatedTake | undefined;
+}
+
+function onlyTakeOf(quota: RepeatingQuota, { takes, givenBack }: RequestPlan): RepeatedTake | undefined {
+  const [only, ...more] = takes;
+  if (only === undefined || more.length > 0 || givenBack.length > 0) return undefined;
+  const { request } = only;
+  return quota.repeated?.(request) ?? ((at) => quota.take(request, at));
+}
+
 function afterTake(
   ports: DescriptorLimitsPorts,
   plan: RequestPlan,
-  result: TakeResult,
+  result: LimiterResult,
   at: Instant,
 ): DescriptorAnswer | Promise<DescriptorAnswer> {
   switch (result.kind) {
     case 'taken':
       return conclude(plan, [result], false);
     case 'unavailable':
-      return { kind: 'undecided', cause: result.cause };
+      return unanswered(plan, result);
     case 'exceeded': {
-      const counted = countRefused(ports, plan, [result], at);
+      const counted = countRefused(ports, plan, [{ limits: result.state.limits, givenBack: false }], at);
       const answer = conclude(plan, [result], true);
       return counted === undefined ? answer : counted.then(() => answer);
     }
@@ -92,60 +112,36 @@ function afterTake(
 /** Gives back first, and then takes what cannot be one step, one after the other; all of it or nothing. */
 async function limitInSteps(ports: DescriptorLimitsPorts, plan: RequestPlan, at: Instant): Promise<DescriptorAnswer> {
   if (plan.givenBack.length > 0) await ports.adjust(plan.givenBack, at);
-  const results: TakeResult[] = [];
-  const takes: Take[] = [];
+  const results: LimiterResult[] = [];
   for (const { request } of plan.takes) {
-    const result = await ports.quota.take(request, at);
-    results.push(result);
-    if (result.kind === 'taken') {
-      if (result.take !== undefined) takes.push(result.take);
-      continue;
+    let result: LimiterResult;
+    try {
+      result = await ports.quota.take(request, at);
+    } catch (error) {
+      releaseAll(results);
+      throw error;
     }
-    for (const take of takes) take.release();
-    if (result.kind === 'unavailable') return { kind: 'undecided', cause: result.cause };
-    await countRefused(ports, plan, results, at);
+    results.push(result);
+    if (result.kind === 'taken') continue;
+    releaseAll(results);
+    if (result.kind === 'unavailable') return unanswered(plan, result);
+    const before = results.map(({ kind, state: { limits } }) => ({ limits, givenBack: kind === 'taken' }));
+    await countRefused(ports, plan, [...before, ...(await lookAtRest(ports, plan, results.length, at))], at);
     return conclude(plan, results, true);
   }
   return conclude(plan, results, false);
 }
 
-/**
- * Counts the hits of a refused request where the rules say so. A window of which nothing is left is let be: however
- * much more is counted, it refuses until it ends, and then forgets.
- */
-function countRefused(
-  { adjust, onFault }: DescriptorLimitsPorts,
-  { takes }: RequestPlan,
-  results: readonly TakeResult[],
-  at: Instant,
-): Promise<void> | undefined {
-  const adjustments: Adjustment[] = [];
-  for (const [index, take] of takes.entries()) {
-    const result = results[index];
-    for (const [place, use] of take.uses.entries()) {
-      const charge = take.request.plans[0]?.[place];
-      if (charge === undefined || !use.rule.countsOverLimit || use.hits === 0) continue;
-      const left = result?.kind === 'exceeded' ? result.state.limits[use.rule.terms.name]?.remaining : undefined;
-      if (left !== 0 || use.rule.terms.kind !== 'window') adjustments.push({ charge, hits: use.hits });
-    }
-  }
-  return adjustments.length === 0 ? undefined : adjustOrReport(adjust, adjustments, at, onFault);
+function releaseAll(results: readonly LimiterResult[]): void {
+  for (const result of results) if (result.kind === 'taken') result.take?.release();
 }
 
-async function adjustOrReport(
-  adjust: DescriptorLimitsPorts['adjust'],
-  adjustments: readonly Adjustment[],
-  at: Instant,
-  onFault: (error: unknown) => void,
-): Promise<void> {
-  try {
-    await adjust(adjustments, at);
-  } catch (error) {
-    onFault(error);
-  }
+/** A table without room may be of a caller's making: he sends values until it is full. */
+function unanswered(plan: RequestPlan, { cause, reason }: LimiterResult & { kind: 'unavailable' }): DescriptorAnswer {
+  return reason === 'full' ? conclude(plan, [], true) : { kind: 'undecided', cause };
 }
 
-function conclude(plan: RequestPlan, results: readonly TakeResult[], refused: boolean): DescriptorAnswer {
+function conclude(plan: RequestPlan, results: readonly LimiterResult[], refused: boolean): DescriptorAnswer {
   let overLimit = refused;
   const statuses: DescriptorStatus[] = [];
   for (let index = 0; index < plan.uses.length; index += 1) {
@@ -168,14 +164,14 @@ function conclude(plan: RequestPlan, results: readonly TakeResult[], refused: bo
 /** `undefined` where nothing was asked of the bucket: a step before its own was refused. */
 function resultOf(
   takes: readonly PlannedTake[],
-  results: readonly TakeResult[],
+  results: readonly LimiterResult[],
   use: BucketUse,
-): TakeResult | undefined {
+): LimiterResult | undefined {
   if (takes.length === 1) return results[0];
   return results[takes.findIndex(({ uses }) => uses.includes(use))];
 }
 
-function toStatus(use: BucketUse, result: TakeResult | undefined, refused: boolean): DescriptorStatus {
+function toStatus(use: BucketUse, result: LimiterResult | undefined, refused: boolean): DescriptorStatus {
   const { current, countsOverLimit, terms } = use.rule;
   const state = result?.state.limits[terms.name];
   if (state === undefined) return { overLimit: refused, limit: current, remaining: 0, resetMs: 0 };

@@ -27,7 +27,7 @@ export interface SettledEvent extends Entry {
   readonly charges: readonly LedgerCharge[];
 }
 
-/** Nothing was reported before the hold ended: what was held is what was charged. */
+/** Nothing was reported while it could be: what was held is what was charged. Its time is when that was certain. */
 export interface ExpiredEvent extends Entry {
   readonly event: 'expired';
   readonly tenant: string;
@@ -56,7 +56,7 @@ export interface SegmentHeader {
   readonly atMs: number;
   /** SHA-256 of the segment before it; `null` in the first. */
   readonly previous: string | null;
-  /** How old a reservation may be when it is settled, as configured then. */
+  /** How long after the end of its hold a reservation may be settled, as configured then. */
   readonly horizonSeconds: number;
 }
 

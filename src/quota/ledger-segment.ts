@@ -50,7 +50,7 @@ export async function readSegment({ path }: Segment): Promise<{
  * Every line of a segment. One that cannot be believed is looked through for lines that can: where a newline was
  * damaged, two stand in one.
  */
-export function* splitLines(bytes: Buffer): Generator<SegmentLine> {
+function* splitLines(bytes: Buffer): Generator<SegmentLine> {
   let line = 0;
   for (let start = 0; start < bytes.length; ) {
     const newline = bytes.indexOf(NEWLINE, start);

@@ -17,6 +17,9 @@ import { createUnverifiedSpend, type Replicas } from './unverified-spend.ts';
 
 /** Takes charges from a store, and decides what its failures come to. */
 export interface Limiter extends Quota {
+  take(request: TakeRequest, at: Instant): LimiterResult | Promise<LimiterResult>;
+  /** A take that is asked again and again, the same each time: what can be is planned once. */
+  repeated(request: TakeRequest): RepeatedTake;
   /** Counts whether it fits or not; a negative number of hits gives back. Throws what the store throws. */
   adjust(adjustments: readonly Adjustment[], at: Instant): void | Promise<void>;
   /** How the buckets of a tenant stand from which this process took lately. Throws what the store throws. */
@@ -29,6 +32,11 @@ export interface Limiter extends Quota {
   start(): void;
   stop(): Promise<void>;
 }
+
+export type RepeatedTake = (at: Instant) => LimiterResult | Promise<LimiterResult>;
+
+/** `reason`: why the store did not answer, where that is known. */
+export type LimiterResult = TakeResult & { readonly reason?: StoreFaultReason };
 
 /** So many units on the bucket of a charge. */
 export interface Adjustment {
@@ -81,6 +89,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
     config,
     metrics,
     learned,
+    spread: config.store.cluster_urls !== undefined,
     onPlanned: (tenant, charges) => seen.note(tenant, charges),
   });
   const spend = createUnverifiedSpend({ failure: config.failure, replicas, clock });
@@ -125,7 +134,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
   }
 
   /** The outcome of a take that the store did not carry out, or of which nobody knows. */
-  function withoutStore(planned: PlannedTake, operation: Operation, error: unknown, at: Instant): TakeResult {
+  function withoutStore(planned: PlannedTake, operation: Operation, error: unknown, at: Instant): LimiterResult {
     const reason = failed(operation, error);
     if (reason === 'error') throw error;
     if (reason === 'overloaded') return { ...unavailable(planned, causeOf(error)), overloaded: true };
@@ -138,7 +147,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
       return { kind: 'taken', take: takes.unverified(charges), state };
     }
     if (operation === 'take' && reason === 'unknown_outcome') metrics.deniedPerhapsCharged();
-    return unavailable(planned, causeOf(error));
+    return { ...unavailable(planned, causeOf(error)), reason };
   }
 
   async function later(
@@ -146,7 +155,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
     id: string,
     answer: Promise<StoreTaken>,
     at: Instant,
-  ): Promise<TakeResult> {
+  ): Promise<LimiterResult> {
     const sentMs = clock.now().monotonicMs;
     try {
       const taken = await answer;
@@ -157,8 +166,10 @@ export function createLimiter(options: LimiterOptions): Limiter {
     }
   }
 
-  function ask(request: TakeRequest, planned: PlannedTake, at: Instant): TakeResult | Promise<TakeResult> {
+  /** INVARIANT: at the moment of the take; the request may be old by now, and time must not go back for buckets. */
+  function ask(request: TakeRequest, planned: PlannedTake): LimiterResult | Promise<LimiterResult> {
     const { plans, note, holding } = planned;
+    const at = clock.now();
     const id = remote || holding !== undefined ? ids.reservation(at.epochMs, request.tenant) : ids.plain();
     let answer: StoreTaken | Promise<StoreTaken>;
     try {
@@ -170,21 +181,31 @@ export function createLimiter(options: LimiterOptions): Limiter {
   }
 
   /** What is owed is charged before anything more is taken. */
-  async function afterChargeBack(request: TakeRequest, planned: PlannedTake, at: Instant): Promise<TakeResult> {
+  async function afterChargeBack(request: TakeRequest, planned: PlannedTake): Promise<LimiterResult> {
     try {
       await chargeBack.settle();
     } catch (error) {
-      return withoutStore(planned, 'charge', error, at);
+      return withoutStore(planned, 'charge', error, clock.now());
     }
-    return ask(request, planned, at);
+    return ask(request, planned);
+  }
+
+  function takePlanned(request: TakeRequest, planned: PlannedTake): LimiterResult | Promise<LimiterResult> {
+    return spend.owes() ? afterChargeBack(request, planned) : ask(request, planned);
+  }
+
+  function take(request: TakeRequest): LimiterResult | Promise<LimiterResult> {
+    if (request.plans[0]?.length === 0) return { kind: 'taken', take: undefined, state: NOTHING_WANTED };
+    return takePlanned(request, planner.plan(request));
   }
 
   return {
-    take: (request, at) => {
-      if (request.plans[0]?.length === 0) return { kind: 'taken', take: undefined, state: NOTHING_WANTED };
-      const planned = planner.plan(request);
-      if (spend.owes()) return afterChargeBack(request, planned, at);
-      return ask(request, planned, at);
+    take,
+    repeated: (request) => {
+      // What is learned changes what is held, and leases are known by the one plan that they were handed out for.
+      const planned = request.plans[0]?.length === 0 || leases !== undefined ? undefined : planner.plan(request);
+      if (planned === undefined || planned.holding !== undefined) return () => take(request);
+      return () => takePlanned(request, planned);
     },
     adjust: (adjustments, at) => {
       const charges = adjustments

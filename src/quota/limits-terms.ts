@@ -16,17 +16,8 @@ export function checkTerms(name: string, limit: Data, report: ReportFault): void
   if (unit !== undefined && unit !== limit['unit']) {
     report(`${path}.cost`, `is counted in \`${unit}\`, and the limit in \`${String(limit['unit'])}\`: make them one`);
   }
-  const sizes = amountsOf(limit['size'], `${path}.size`, report);
-  const bursts = limit['burst'] === undefined ? [] : amountsOf(limit['burst'], `${path}.burst`, report);
-  const told = new Set<string>();
-  for (const [place, size] of sizes) {
-    const burst = bursts.find(([other]) => other === place.replace(/^size/, 'burst'))?.[1] ?? bursts[0]?.[1];
-    const fault = faultOf(name, limit, { size, burst, cost });
-    // One fault of the terms is one of every size.
-    if (fault !== undefined && !told.has(fault))
-      report(told.size === 0 && sizes.length === 1 ? path : `${path}.${place}`, fault);
-    if (fault !== undefined) told.add(fault);
-  }
+  checkAmounts(name, limit, cost, report);
+  checkCounting(limit, path, report);
   checkKey(limit, path, report);
   checkFailure(limit, path, report);
   if (limit['fair'] !== undefined) checkFair(limit, path, report);
@@ -63,18 +54,82 @@ function sampleCost(cost: unknown): number | undefined {
   return Number.isSafeInteger(cost) && Number(cost) >= 0 ? Number(cost) : undefined;
 }
 
-type Amount = readonly [place: string, value: unknown];
+function checkAmounts(name: string, limit: Data, cost: number, report: ReportFault): void {
+  const path = `catalog.limits.${name}`;
+  const sizes = amountsOf(limit, 'size', path, report);
+  const bursts = limit['burst'] === undefined ? ONE_SIZE : amountsOf(limit, 'burst', path, report);
+  if (sizes === undefined || bursts === undefined) return;
+  const told = new Set<string>();
+  const tell = (place: string, fault: string | undefined): void => {
+    // One fault of the terms is one of every size.
+    if (fault === undefined || told.has(fault)) return;
+    told.add(fault);
+    report(place, fault);
+  };
+  const [anySize] = sizes.values();
+  const [anyBurst] = bursts.values();
+  for (const [of, size] of sizes) {
+    const burst = bursts.has(of) ? bursts.get(of) : anyBurst;
+    tell(sizes.size === 1 ? path : `${path}.size.${of}`, faultOf(name, limit, { size, burst, cost }));
+  }
+  for (const [of, burst] of bursts) {
+    if (of !== '' && !sizes.has(of)) tell(`${path}.burst.${of}`, faultOf(name, limit, { size: anySize, burst, cost }));
+  }
+}
+
+/** By `by_tier.NAME` or `by_model.NAME`, or by nothing where there is but one. */
+type Amounts = ReadonlyMap<string, unknown>;
+
+const ONE_SIZE: Amounts = new Map([['', undefined]]);
 
 /** A number, or `unlimited`, or one of these by tier or by model. */
-function amountsOf(value: unknown, path: string, report: ReportFault): readonly Amount[] {
-  const key = path.slice(path.lastIndexOf('.') + 1);
-  if (!isObject(value)) return [[key, value]];
+function amountsOf(limit: Data, member: 'size' | 'burst', path: string, report: ReportFault): Amounts | undefined {
+  const value = limit[member];
+  if (!isObject(value)) return new Map([['', value]]);
   const [[by, amounts] = [], ...more] = Object.entries(value);
   if ((by !== 'by_tier' && by !== 'by_model') || more.length > 0 || !isObject(amounts)) {
-    report(path, 'is neither a number nor `{"by_tier": {…}}` nor `{"by_model": {…}}`');
-    return [];
+    report(`${path}.${member}`, 'is neither a number nor `{"by_tier": {…}}` nor `{"by_model": {…}}`');
+    return undefined;
   }
-  return Object.entries(amounts).map(([name, amount]) => [`${key}.${by}.${name}`, amount] as const);
+  const named = Object.entries(amounts);
+  if (named.length === 0) {
+    report(`${path}.${member}.${by}`, 'is empty: name an amount for each');
+    return undefined;
+  }
+  checkApart(limit, by, named, { path, member, report });
+  return new Map(named.map(([name, amount]) => [`${by}.${name}`, amount]));
+}
+
+/** The dimensions of a key that keep the amounts apart. */
+const APART: Readonly<Record<'by_tier' | 'by_model', readonly string[]>> = {
+  by_tier: ['tier', 'principal', 'key_id'],
+  by_model: ['model'],
+};
+
+/** A bucket is known by its key: two sizes on one would let each call use, and refill by, what is not its own. */
+function checkApart(
+  limit: Data,
+  by: keyof typeof APART,
+  named: readonly (readonly [string, unknown])[],
+  { path, member, report }: { readonly path: string; readonly member: string; readonly report: ReportFault },
+): void {
+  if (named.every(([, amount]) => amount === named[0]?.[1])) return;
+  // All services are of one tier.
+  for (const which of by === 'by_model' ? ['key', 'service_key'] : ['key']) {
+    const key: unknown = limit[which];
+    if (!Array.isArray(key) || APART[by].some((dimension) => key.includes(dimension))) continue;
+    report(`${path}.${which}`, `does not keep the amounts of \`${member}.${by}\` apart: add \`${APART[by][0]}\` to it`);
+  }
+}
+
+/** What is counted as nothing refuses nobody; without `reserve`, nothing is charged afterwards either. */
+function checkCounting({ cost, weights, reserve, mode }: Data, path: string, report: ReportFault): void {
+  if (cost === 0 && reserve === undefined && mode !== 'shadow') {
+    report(`${path}.cost`, 'is 0, so that nothing is ever counted: name what a request costs');
+  }
+  if (isObject(weights) && Object.keys(weights).length > 0 && Object.values(weights).every((weight) => weight === 0)) {
+    report(`${path}.weights`, 'are all 0, so that nothing is ever counted: name one above 0');
+  }
 }
 
 function faultOf(
@@ -116,13 +171,17 @@ const OF_ANYBODY: ReadonlySet<unknown> = new Set(['address', 'route', 'method', 
 const OF_SERVICES: ReadonlySet<unknown> = new Set([...OF_ANYBODY, 'principal', 'peer', 'model', 'operation']);
 
 /** What a store that fails must not let pass uncounted. */
-function checkFailure({ on_failure, kind, unit, calendar }: Data, path: string, report: ReportFault): void {
+function checkFailure(
+  { on_failure, kind, unit, calendar, per_seconds: seconds }: Data,
+  path: string,
+  report: ReportFault,
+): void {
   if (on_failure === undefined || on_failure === 'deny') return;
   const strict =
     unit === 'nano_usd'
       ? 'money'
-      : calendar === 'month'
-        ? 'months'
+      : calendar === 'month' || (kind === 'window' && Number(seconds) >= MONTH_SECONDS)
+        ? 'months, and windows as long'
         : kind === 'concurrency'
           ? 'concurrency'
           : undefined;
@@ -131,6 +190,9 @@ function checkFailure({ on_failure, kind, unit, calendar }: Data, path: string, 
     report(`${path}.on_failure`, 'is `local_share`, which is for the kind `rate` only: say `deny`');
   }
 }
+
+/** The shortest month. */
+const MONTH_SECONDS = 28 * 86_400;
 
 function checkFair(limit: Data, path: string, report: ReportFault): void {
   const { fair, key, kind, scope, size, burst } = limit;

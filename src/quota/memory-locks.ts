@@ -13,6 +13,9 @@ export interface MemoryLocks {
   /** The last lock of all, for a few words only; `false` where it is not free in time. */
   takeLast(): boolean;
   releaseLast(): void;
+  /** One lock, in any order and not waited for; `false` where somebody has it, and be it this thread. */
+  tryTake(lock: number): boolean;
+  release(lock: number): void;
 }
 
 export interface MemoryLocksOptions {
@@ -88,6 +91,10 @@ export function createMemoryLocks({ table, workerId, patienceMs }: MemoryLocksOp
     takeLast: () => take(last),
     releaseLast: () => {
       Atomics.store(words, last, 0);
+    },
+    tryTake: (lock) => Atomics.compareExchange(words, lock * LOCK_WORDS, 0, mine) === 0,
+    release: (lock) => {
+      Atomics.store(words, lock * LOCK_WORDS, 0);
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { BucketTerms } from './bucket.ts';
 import type { Digest } from './bucket-digest.ts';
 import type { Reservation } from './bucket-store.ts';
+import { createMemorySlots, type SlotOwner } from './memory-slots.ts';
 import {
   HELD_WORDS,
   type MemoryTable,
@@ -12,17 +13,30 @@ import {
 
 /** What reservations hold, kept apart from their holds so that a settle knows where to look; under the first lock. */
 export interface MemoryReservations {
-  /** A slot for another one: the oldest that is not open; -1 where all are. */
-  findRoom(steadyMs: number): number;
+  /**
+   * A slot for another one with so many holds: one that is not open, else the one whose holds ended first; -1 where holds
+   * of all count, or outsiders have their part.
+   */
+  findRoom(owner: SlotOwner, holds: number, steadyMs: number): number;
   /** The next number, by which holds know their reservation. */
   nextName(): number;
-  write(slot: number, id: Int32Array, head: ReservationHead, held: readonly HeldCharge[]): void;
+  write(slot: number, id: Int32Array, head: ReservationHead, held: readonly HeldCharge[], owner: SlotOwner): void;
   /** `undefined` where another reservation has taken the slot. */
   read(slot: number, id: Int32Array): StoredReservation | undefined;
   setState(slot: number, state: Reservation['state']): void;
   setUsed(slot: number, used: readonly number[]): void;
   setExpiry(slot: number, expiresMs: number, expiresSteadyMs: number): void;
+  /** Puts off when its holds are looked for, and nothing else. */
+  postpone(slot: number, expiresSteadyMs: number): void;
   isOpen(slot: number, words: Int32Array, at: number, steadyMs: number): boolean;
+  /** One whose holds have ended and may still be linked; -1 where there is none. */
+  firstEnded(steadyMs: number): number;
+  /** What such a one holds. */
+  heldOf(slot: number): { readonly name: number; readonly held: readonly HeldCharge[] };
+  /** Its holds are unlinked: its slot may be had when there is no other. */
+  end(slot: number): void;
+  /** After a writer died. */
+  rebuild(): void;
 }
 
 export interface ReservationHead {
@@ -60,7 +74,6 @@ export interface StoredReservation extends ReservationHead {
 const STATES = ['', 'open', 'settled', 'released'] as const;
 const OPEN = STATES.indexOf('open');
 const KINDS = ['rate', 'window', 'concurrency'] as const;
-const HAND = 2;
 const NAME = 1;
 
 /** Whether a note is short enough to be kept. */
@@ -69,7 +82,7 @@ export function isNote(note: string): boolean {
 }
 
 export function createMemoryReservations(table: MemoryTable): MemoryReservations {
-  const { buffer, reservations, reservationCount, counters, settleHorizonMs } = table;
+  const { buffer, reservations, counters, settleHorizonMs } = table;
   const f64 = new Float64Array(buffer);
   const i32 = new Int32Array(buffer);
   const bytes = Buffer.from(buffer);
@@ -81,6 +94,20 @@ export function createMemoryReservations(table: MemoryTable): MemoryReservations
     const word = wordOf(slot);
     if (i32[word * 2 + 4] !== OPEN) return false;
     return steadyMs < (f64[word + 5] ?? 0) || steadyMs - (f64[word + 6] ?? 0) < settleHorizonMs;
+  }
+
+  const slots = createMemorySlots({
+    table,
+    expiryOf: (slot) => f64[wordOf(slot) + 5] ?? 0,
+    isOver: (slot, steadyMs) => !mustStay(slot, steadyMs),
+  });
+
+  function readAllHeld(slot: number): readonly HeldCharge[] {
+    const word = wordOf(slot);
+    const held: HeldCharge[] = [];
+    const count = i32[word * 2 + 14] ?? 0;
+    for (let nth = 0; nth < count; nth += 1) held.push(readHeld(word + RESERVATION_HEAD_WORDS + nth * HELD_WORDS));
+    return held;
   }
 
   function isOf(slot: number, words: Int32Array, at: number): boolean {
@@ -136,23 +163,13 @@ export function createMemoryReservations(table: MemoryTable): MemoryReservations
   }
 
   return {
-    findRoom: (steadyMs) => {
-      // The hand goes round, so what it meets first is what was there longest.
-      const hand = f64[counters + HAND] ?? 0;
-      for (let step = 0; step < reservationCount; step += 1) {
-        const slot = (hand + step) % reservationCount;
-        if (mustStay(slot, steadyMs)) continue;
-        f64[counters + HAND] = (slot + 1) % reservationCount;
-        return slot;
-      }
-      return -1;
-    },
+    findRoom: slots.findRoom,
     nextName: () => {
       const name = (f64[counters + NAME] ?? 0) + 1;
       f64[counters + NAME] = name;
       return name;
     },
-    write: (slot, id, head, held) => {
+    write: (slot, id, head, held, owner) => {
       const word = wordOf(slot);
       const at = word * 2;
       i32[at + 4] = 0;
@@ -168,15 +185,13 @@ export function createMemoryReservations(table: MemoryTable): MemoryReservations
         writeHeld(word + RESERVATION_HEAD_WORDS + nth * HELD_WORDS, charge);
       });
       i32[at + 4] = OPEN;
+      slots.open(slot, owner, held.filter(({ taken }) => taken).length);
     },
     read: (slot, id) => {
       if (slot < 0 || !isOf(slot, id, 0)) return undefined;
       const word = wordOf(slot);
       const state = STATES[i32[word * 2 + 4] ?? 0];
       if (state === undefined || state === '') return undefined;
-      const held: HeldCharge[] = [];
-      const count = i32[word * 2 + 14] ?? 0;
-      for (let nth = 0; nth < count; nth += 1) held.push(readHeld(word + RESERVATION_HEAD_WORDS + nth * HELD_WORDS));
       const note = noteOf(slot);
       return {
         state,
@@ -186,11 +201,12 @@ export function createMemoryReservations(table: MemoryTable): MemoryReservations
         expiresSteadyMs: f64[word + 5] ?? 0,
         createdSteadyMs: f64[word + 6] ?? 0,
         note: bytes.toString('utf8', note, note + (i32[word * 2 + 15] ?? 0)),
-        held,
+        held: readAllHeld(slot),
       };
     },
     setState: (slot, state) => {
       i32[wordOf(slot) * 2 + 4] = STATES.indexOf(state);
+      if (state !== 'open') slots.close(slot);
     },
     setUsed: (slot, used) => {
       used.forEach((units, nth) => {
@@ -200,7 +216,16 @@ export function createMemoryReservations(table: MemoryTable): MemoryReservations
     setExpiry: (slot, expiresMs, expiresSteadyMs) => {
       f64[wordOf(slot) + 4] = expiresMs;
       f64[wordOf(slot) + 5] = expiresSteadyMs;
+      slots.moved(slot);
     },
+    postpone: (slot, expiresSteadyMs) => {
+      f64[wordOf(slot) + 5] = expiresSteadyMs;
+      slots.moved(slot);
+    },
+    firstEnded: slots.firstEnded,
+    heldOf: (slot) => ({ name: f64[wordOf(slot) + 3] ?? 0, held: readAllHeld(slot) }),
+    end: slots.end,
+    rebuild: () => slots.rebuild((slot) => i32[wordOf(slot) * 2 + 4] === OPEN),
     isOpen: (slot, words, at, steadyMs) => slot >= 0 && isOf(slot, words, at) && mustStay(slot, steadyMs),
   };
 }

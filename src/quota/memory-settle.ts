@@ -1,10 +1,11 @@
 import { renew } from './arithmetic.ts';
-import type { BucketCharge, BucketTerms } from './bucket.ts';
+import type { BucketCharge } from './bucket.ts';
 import type { Place } from './bucket-digest.ts';
 import type { Renewed, Reservation, Settled } from './bucket-store.ts';
 import type { Line } from './memory-lines.ts';
 import type { HeldCharge, StoredReservation } from './memory-reservations.ts';
 import { full, giveUnlinked, type MemoryView, seekId, writeId } from './memory-steps.ts';
+import { endWithWindow, readHeld } from './memory-sweep.ts';
 
 export interface MemorySettling {
   release(id: string, charges: readonly BucketCharge[]): void;
@@ -17,7 +18,7 @@ const NOTHING = { plan: 0, slot: -1, taken: 0, shared: 0 } as const;
 
 /** Makes what follows a take, for one thread. */
 export function createMemorySettling(view: MemoryView): MemorySettling {
-  const { locks, ids, lines, digests, buckets, reservations, holds, now, journal } = view;
+  const { locks, ids, lines, digests, reservations, holds, now, journal } = view;
 
   /** Adds the locks of a reservation's buckets to those that are held; they are higher than those. */
   function open(entry: number): { readonly slot: number; readonly stored: StoredReservation } | undefined {
@@ -40,25 +41,6 @@ export function createMemorySettling(view: MemoryView): MemorySettling {
     }
   }
 
-  /** The bucket where a held charge was counted, now; its bucket is 0 where it is gone. */
-  function readHeld(at: number, held: HeldCharge): Line {
-    const place: Place = { ...held, set: held.ways, overflow: held.ways, bucket: 0, remembered: true };
-    const bucket = held.shared ? buckets.findOverflow(place, held) : buckets.find(place);
-    const limit = bucket !== 0 && held.kind === 'rate' ? buckets.drainOf(bucket) : held.limit;
-    const terms: BucketTerms = {
-      id: '',
-      kind: held.kind,
-      limit,
-      burst: limit,
-      periodMs: held.periodMs,
-      region: 'callers',
-      scope: 'tenant',
-    };
-    const line = lines.readStored(at, terms, held, bucket, now);
-    line.shared = held.shared;
-    return line;
-  }
-
   interface Change {
     readonly held: HeldCharge;
     readonly line: Line;
@@ -73,12 +55,17 @@ export function createMemorySettling(view: MemoryView): MemorySettling {
     held.forEach((charge, at) => {
       const units = used[at] ?? charge.amount;
       if (!charge.taken) return;
-      const line = readHeld(at, charge);
-      if (line.windowIsOver) return;
+      const line = readHeld(view, at, charge);
       const { kind, amount, startMs, refundable, onExpiry } = charge;
       const node = line.bucket === 0 ? 0 : holds.find(line.bucket, name);
       const hold = node === 0 ? undefined : holds.at(node);
       const live = hold !== undefined && hold.deadlineMs > line.moment.nowMs;
+      if (line.windowIsOver) {
+        if (live) endWithWindow(line, hold.amount);
+        // Nobody may ask for this bucket again, and its hold is not to stay for that.
+        if (hold !== undefined) changes.push({ held: charge, line, node: live ? node : 0, adds: false });
+        return;
+      }
       const adds = live || onExpiry === 'release' || units >= amount;
       if (line.bucket === 0) {
         if (kind === 'concurrency') return;
@@ -222,7 +209,7 @@ export function createMemorySettling(view: MemoryView): MemorySettling {
   };
 
   function renewOne(held: HeldCharge, name: number, ttlMs: number): boolean {
-    const line = readHeld(0, held);
+    const line = readHeld(view, 0, held);
     if (line.bucket === 0 || line.windowIsOver) return false;
     const node = holds.find(line.bucket, name);
     const hold = node === 0 ? undefined : holds.at(node);

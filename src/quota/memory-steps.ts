@@ -80,6 +80,6 @@ export function giveUnlinked({ holds, locks }: MemoryView): void {
   locks.releaseLast();
 }
 
-export function full(what: string): StoreFault {
-  return new StoreFault('full', `the memory store has no room for ${what}: raise its \`quota.store.max_…\``);
+export function full(what: string, advice = 'raise its `quota.store.max_…`'): StoreFault {
+  return new StoreFault('full', `the memory store has no room for ${what}: ${advice}`);
 }

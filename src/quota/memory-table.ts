@@ -18,6 +18,8 @@ export interface MemoryTable {
   readonly nodeCount: number;
   readonly reservations: number;
   readonly reservationCount: number;
+  /** Which reservations are live, in the order of `memory-slots.ts`. */
+  readonly liveOrder: number;
   readonly counters: number;
   readonly settleHorizonMs: number;
 }
@@ -36,8 +38,8 @@ export const OVERFLOWS = 16;
 /** A cache line, so that two threads do not fight over neighbouring locks. */
 export const LOCK_WORDS = 16;
 
-/** A bucket, in 64-bit words; the last but one holds two 32-bit ones: the first hold, and the kind. */
-export const BUCKET_WORDS = 9;
+/** A bucket, in 64-bit words; two of them hold 32-bit ones: the first hold and the kind, the last hold and how many. */
+export const BUCKET_WORDS = 10;
 export const LEVEL = 2;
 export const AT = 3;
 /** Of a rate its drain, of a window its end. */
@@ -46,12 +48,15 @@ export const HELD = 5;
 export const VERSION = 6;
 export const HEAD_AND_KIND = 7;
 export const PERIOD = 8;
+export const TAIL_AND_COUNT = 9;
+/** Of one bucket: what a settle, a refusal and the journal walk through. */
+export const MOST_HOLDS = 8192;
 
 /** Of a set of ids, see `memory-ids.ts`. */
 export const ID_SET_WORDS = 40;
 export const NODE_WORDS = 4;
 /** What one reservation holds: its head, up to {@link MOST_HELD} charges, the note. */
-export const RESERVATION_HEAD_WORDS = 9;
+export const RESERVATION_HEAD_WORDS = 10;
 export const HELD_WORDS = 10;
 export const MOST_HELD = 16;
 export const NOTE_BYTES = 1024;
@@ -88,7 +93,8 @@ export function createMemoryTable({ store, settleHorizonSeconds, key }: MemoryTa
   };
   const callers = region(store.max_buckets, groups[0], bucketLocks);
   const outsiders = region(store.max_outsider_buckets, groups[1], bucketLocks + groups[0]);
-  // Eight entries for each reservation: of those that may be open at once, no set ever meets more than it has ways.
+  // Eight entries for each reservation: that more of those that are open meet in one set than it has ways is next to
+  // impossible, and refused where it happens.
   const idSets = powerOfTwo(Math.max(65_536, store.max_reservations * WAYS)) / WAYS;
   const nodeCount = store.max_reservations * NODES_PER_RESERVATION;
   const layout = {
@@ -103,7 +109,8 @@ export function createMemoryTable({ store, settleHorizonSeconds, key }: MemoryTa
     nodeCount,
     reservations: claim(store.max_reservations * RESERVATION_WORDS),
     reservationCount: store.max_reservations,
-    counters: claim(4),
+    liveOrder: claim(Math.ceil(store.max_reservations / 2)),
+    counters: claim(8),
     settleHorizonMs: settleHorizonSeconds * 1000,
   };
   return { buffer: new SharedArrayBuffer(next * 8), key: key.toString('hex'), ...layout };

@@ -3,8 +3,10 @@ import type { Place } from './bucket-digest.ts';
 import type { StoreTake, StoreTaken } from './bucket-store.ts';
 import type { Line } from './memory-lines.ts';
 import { type HeldCharge, isNote } from './memory-reservations.ts';
+import type { SlotOwner } from './memory-slots.ts';
 import { full, giveUnlinked, type MemoryView, seekId } from './memory-steps.ts';
-import { MOST_HELD } from './memory-table.ts';
+import { sweepEnded } from './memory-sweep.ts';
+import { MOST_HELD, MOST_HOLDS } from './memory-table.ts';
 
 /** Makes `take` for one thread. */
 export function createMemoryTake(view: MemoryView): (request: StoreTake) => StoreTaken {
@@ -52,6 +54,16 @@ export function createMemoryTake(view: MemoryView): (request: StoreTake) => Stor
         if (charge === undefined || place === undefined) continue;
         const line = lines.read(at, charge.terms, charge.cost, place, now);
         plan.push(line);
+        if (
+          charge.hold !== undefined &&
+          line.fits &&
+          !line.fresh &&
+          holds.count(line.bucket) - line.ended >= MOST_HOLDS
+        ) {
+          if (charge.enforced)
+            throw full('another hold of one limit', 'let fewer wait for their end, or for a shorter time');
+          line.fits = false;
+        }
         if (line.fits || !charge.enforced) continue;
         if (line.bucket === 0) throw full('another bucket');
         fitting = false;
@@ -94,10 +106,18 @@ export function createMemoryTake(view: MemoryView): (request: StoreTake) => Stor
   }
 
   let name = 0;
+  let owner: SlotOwner = 'callers';
 
   /** Finds a slot and claims the holds, so that nothing is written where there is no room for all of it. */
   function reserve(charges: readonly BucketCharge[]): number {
-    const slot = reservations.findRoom(now.steadyMs);
+    let claims = 0;
+    owner = 'outsiders';
+    for (let at = 0; at < plan.length; at += 1) {
+      if (charges[at]?.hold === undefined) continue;
+      if (plan[at]?.fits) claims += 1;
+      if (charges[at]?.terms.region === 'callers') owner = 'callers';
+    }
+    const slot = reservations.findRoom(owner, claims, now.steadyMs);
     if (slot === -1) throw full('another open reservation');
     name = reservations.nextName();
     if (!locks.takeLast()) throw full('another hold at this moment');
@@ -140,7 +160,7 @@ export function createMemoryTake(view: MemoryView): (request: StoreTake) => Stor
       expiresSteadyMs: now.steadyMs + ttlMs,
       createdSteadyMs: now.steadyMs,
     };
-    reservations.write(slot, ids.sought, head, held);
+    reservations.write(slot, ids.sought, head, held, owner);
   }
 
   function toHeld(line: Line, charge: BucketCharge, place: Place): HeldCharge {
@@ -168,6 +188,7 @@ export function createMemoryTake(view: MemoryView): (request: StoreTake) => Stor
   }
 
   return (request) => {
+    sweepEnded(view);
     seek(request);
     locks.takeAll();
     try {

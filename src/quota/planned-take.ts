@@ -1,6 +1,7 @@
 import { invalidCharges } from '../decision/charge-fields.ts';
 import type { ChargePlan, TakeRequest } from '../decision/charges.ts';
 import type { QuotaMetrics } from '../telemetry/quota-metrics.ts';
+import { createBucketTags } from './bucket-tags.ts';
 import { createChargeShapes, createHoldsCap, type PlannedCharge, type PlannedPlan, toPlanned } from './bucket-terms.ts';
 import type { QuotaConfig } from './config.ts';
 import type { LearnedUse } from './learned-use.ts';
@@ -22,23 +23,29 @@ export interface TakePlanner {
 }
 
 /**
- * Turns charges into those of buckets. Reservations are cut to what was learned of such calls, and a plan that holds
+ * Turns charges into those of buckets. Reservations of rates are cut to what was learned of such calls, and a plan that holds
  * gets one more charge, which caps the holds of whoever asks.
  */
-export function createTakePlanner({ config, metrics, learned, onPlanned }: TakePlannerOptions): TakePlanner {
+export function createTakePlanner(options: TakePlannerOptions): TakePlanner {
+  const { config, metrics, learned, onPlanned, spread = false } = options;
+  const tagsFor = spread ? createBucketTags() : undefined;
   const shapeOf = createChargeShapes(metrics);
   const cap = createHoldsCap(config.max_holds_per_principal, metrics);
 
-  /** The cost, or of a reservation what such calls were seen to use, never less than it says is needed. */
+  /**
+   * The cost, or of a rate's reservation what such calls were seen to use, never less than it says is needed. Callers
+   * have a say in what is seen: what a rate's call uses beyond it delays what follows, but a window forgets it.
+   */
   function costOf({ terms }: ChargePlan[number], tenant: string, model: string): number {
     const { cost, reserve, name, kind } = terms;
-    if (reserve === undefined || !reserve.learned || kind === 'concurrency') return cost;
+    if (reserve === undefined || !reserve.learned || kind !== 'rate') return cost;
     const seen = learned.p95(tenant, model, name);
     return seen === undefined ? cost : Math.min(cost, Math.max(seen, reserve.atLeast));
   }
 
   function planned(plan: ChargePlan, request: TakeRequest): PlannedCharge[] {
     const { tenant } = request;
+    const tags = tagsFor?.(tenant);
     const charges: PlannedCharge[] = [];
     let ttlMs = 0;
     let model: string | undefined;
@@ -50,13 +57,13 @@ export function createTakePlanner({ config, metrics, learned, onPlanned }: TakeP
         model ??= modelOf(plan, request.model);
       }
       const cost = hold === undefined ? charge.terms.cost : costOf(charge, tenant, model ?? request.model);
-      charges.push(toPlanned(shape, charge.key, cost));
+      charges.push(toPlanned(shape, charge.key, cost, tags));
     }
-    // The anonymous, whose holders are addresses, have no tenant.
     if (ttlMs > 0 && plan.length >= MAX_CHARGES) {
       throw invalidCharges(`a plan that holds has at most ${MAX_CHARGES - 1} charges`);
     }
-    if (ttlMs > 0) charges.push(cap.planned(request.holder, tenant === '' ? 'outsiders' : 'callers', ttlMs));
+    // The anonymous, whose holders are addresses, have no tenant.
+    if (ttlMs > 0) charges.push(cap.planned(request.holder, tenant === '' ? 'outsiders' : 'callers', ttlMs, tags));
     onPlanned(tenant, charges);
     return charges;
   }
@@ -78,7 +85,7 @@ export function createTakePlanner({ config, metrics, learned, onPlanned }: TakeP
       if (Buffer.byteLength(note) > MAX_NOTE_BYTES) throw invalidCharges('what is held has too long names');
       return { plans, holding, note };
     },
-    single: (charge, cost) => toPlanned(shapeOf(charge.terms), charge.key, cost),
+    single: (charge, cost) => toPlanned(shapeOf(charge.terms), charge.key, cost, tagsFor?.('')),
   };
 }
 
@@ -86,6 +93,8 @@ export interface TakePlannerOptions {
   readonly config: Pick<QuotaConfig, 'max_holds_per_principal'>;
   readonly metrics: Pick<QuotaMetrics, 'limit'>;
   readonly learned: LearnedUse;
+  /** Whether the store is spread over machines, so that buckets say by their tags where they are. */
+  readonly spread?: boolean;
   /** Told of each plan. */
   readonly onPlanned: (tenant: string, charges: PlannedPlan) => void;
 }

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { Clock, StartTimer } from '../decision/ports.ts';
+import { OTHER } from '../telemetry/label-values.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { QuotaMetrics } from '../telemetry/quota-metrics.ts';
 import { type BucketStore, StoreFault } from './bucket-store.ts';
@@ -8,6 +9,7 @@ import type { QuotaConfig } from './config.ts';
 import { createLedger, type Ledger } from './ledger.ts';
 import { createLimiter, type Limiter } from './limiter.ts';
 import { createMemoryStore } from './memory-single.ts';
+import { createRedisClusterStore } from './redis-cluster-store.ts';
 import { createEpochFile } from './redis-epoch-file.ts';
 import type { SharedBucketStore } from './redis-state.ts';
 import { createRedisStore } from './redis-store.ts';
@@ -29,7 +31,9 @@ export interface Quotas {
   readonly settlement: Settlement;
   /** How the limits of a tenant stand that this process took from lately. */
   quotaOf(tenant: string): Promise<QuotaAnswer>;
-  /** Resolves also where a Redis does not answer yet; throws where a folder cannot be had. */
+  /** Which limits metrics and log may call by their names; all others are one. */
+  nameLimits(names: ReadonlySet<string>): void;
+  /** Resolves also where a Redis does not answer yet; throws where a folder cannot be had, and leaves nothing open. */
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -42,6 +46,8 @@ export function createQuotas(options: QuotasOptions): Quotas {
   const { config, clock, startTimer, metrics, logger } = options;
   const { store, replicas } = openStore(options);
   const ledger = openLedger(options);
+  let names: ReadonlySet<string> = new Set();
+  const told = (name: string): string => (names.has(name) ? name : OTHER);
   const limiter: Limiter = createLimiter({
     store,
     ...(replicas === undefined ? {} : { replicas }),
@@ -49,7 +55,7 @@ export function createQuotas(options: QuotasOptions): Quotas {
     clock,
     startTimer,
     randomBytes,
-    metrics,
+    metrics: { ...metrics, limit: (name, unit) => metrics.limit(told(name), unit) },
     reservations: {
       opened: (id, expiresMs, onExpiry) => settlement.opened(id, expiresMs, onExpiry),
       closed: (id) => settlement.closed(id),
@@ -57,13 +63,16 @@ export function createQuotas(options: QuotasOptions): Quotas {
     report: (event) => {
       if (event.kind === 'charged_back') logger.info(event, 'what was admitted without the quota store is charged');
       else if (event.kind === 'failed') logger.limited('quota_failed', 'warn', event, 'the quota store failed');
-      else logger.limited('quota_unverified', 'warn', event, 'a request was admitted without the quota store');
+      else {
+        const entry = { ...event, limits: [...new Set(event.limits.map(told))] };
+        logger.limited('quota_unverified', 'warn', entry, 'a request was admitted without the quota store');
+      }
     },
   });
   const settlement: Settlement = createSettlement({
     store,
     ...(ledger === undefined ? {} : { ledger }),
-    learned: limiter.learned,
+    learned: (...use) => limiter.learned(...use),
     dropCaches: () => limiter.dropCaches(),
     clock,
     startTimer,
@@ -73,9 +82,24 @@ export function createQuotas(options: QuotasOptions): Quotas {
       logSettlement(logger, event);
     },
   });
+
+  /** How to stop what was started: a ledger that another process holds must not be written to on the way out. */
+  const stops: (() => Promise<void>)[] = [];
+
+  async function stop(): Promise<void> {
+    const stopped: PromiseSettledResult<void>[] = [];
+    // One after the other, and each of them whatever became of the one before.
+    for (const part of stops.splice(0).reverse()) stopped.push(...(await Promise.allSettled([part()])));
+    const failed = stopped.find((part) => part.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  }
+
   return {
     limiter,
     settlement,
+    nameLimits: (known) => {
+      names = known;
+    },
     quotaOf: async (tenant) => {
       try {
         return { status: 200, body: { tenant, limits: await limiter.peekTenant(tenant) } };
@@ -85,17 +109,24 @@ export function createQuotas(options: QuotasOptions): Quotas {
       }
     },
     start: async () => {
-      await store.start();
-      await ledger?.start();
-      await settlement.start();
-      limiter.start();
+      try {
+        stops.push(() => store.stop());
+        await store.start();
+        if (ledger !== undefined) {
+          await ledger.start();
+          stops.push(() => ledger.stop());
+        }
+        stops.push(() => settlement.stop());
+        await settlement.start();
+        limiter.start();
+        stops.push(() => limiter.stop());
+      } catch (error) {
+        // The lock of a folder would keep the process from ending.
+        await stop();
+        throw error;
+      }
     },
-    stop: async () => {
-      await limiter.stop();
-      await settlement.stop();
-      await ledger?.stop();
-      await store.stop();
-    },
+    stop,
   };
 }
 
@@ -118,7 +149,8 @@ function openStore({ config, clock, startTimer, logger }: QuotasOptions): Opened
     });
     return { store };
   }
-  const store = createRedisStore({
+  const clustered = config.store.cluster_urls !== undefined;
+  const store = (clustered ? createRedisClusterStore : createRedisStore)({
     config,
     clock,
     startTimer,
@@ -127,7 +159,9 @@ function openStore({ config, clock, startTimer, logger }: QuotasOptions): Opened
       if (event.kind === 'connected') logger.info(event, 'the quota store is connected');
       else logger.limited(`quota_store_${event.kind}`, 'warn', event, 'the quota store');
     },
-    ...(config.data_dir === undefined ? {} : { epochMemory: createEpochFile(config.data_dir) }),
+    ...(config.data_dir === undefined
+      ? {}
+      : { epochMemory: createEpochFile(config.data_dir, clustered ? 'redis-cluster-epochs' : 'redis-epoch') }),
   });
   return { store, replicas: () => store.replicas() };
 }

@@ -1,4 +1,5 @@
 import {
+  type Alias,
   type Document,
   isAlias,
   isMap,
@@ -8,6 +9,7 @@ import {
   type ParsedNode,
   parseDocument,
   type Scalar,
+  visit,
   type YAMLMap,
 } from 'yaml';
 import type { DescriptorNode, DescriptorRule, DescriptorUnit } from './descriptors.ts';
@@ -29,16 +31,32 @@ export interface RateLimitFileReport {
 
 /**
  * Compiles a limits file of envoyproxy/ratelimit, unmodified. Its units are windows that begin with the epoch, in UTC;
- * what it says of metrics has no effect; what is not supported is a fault with its line. `undefined` without a domain.
+ * what it says of metrics has no effect; what is not supported is a fault with its line, and nothing is read behind the
+ * first hundred of these. `undefined` without a domain, and for a file that is not read to its end.
  */
 export function parseRateLimitYaml(text: string, report: RateLimitFileReport): RateLimitFile | undefined {
   const lines = new LineCounter();
   // 1.1 is what the original reads: `yes` is a flag.
   const document = parseDocument(text, { version: '1.1', merge: false, lineCounter: lines, prettyErrors: false });
-  for (const { pos, message } of document.errors) report.fault(lines.linePos(pos[0]).line, message);
+  for (const { pos, message } of document.errors.slice(0, MAX_FAULTS)) {
+    report.fault(lines.linePos(pos[0]).line, message);
+  }
   if (document.errors.length > 0) return undefined;
-  return new FileReader(document, lines, report).file();
+  try {
+    return new FileReader(document, lines, report).file();
+  } catch (error) {
+    if (error instanceof TooManyFaults) return undefined;
+    throw error;
+  }
 }
+
+class TooManyFaults extends Error {
+  override readonly name = 'TooManyFaults';
+}
+
+const MAX_FAULTS = 100;
+/** Some lines of aliases of aliases are a file of any size. */
+const MAX_ALIASES = 10_000;
 
 const ROOT_KEYS = ['domain', 'descriptors'];
 const DESCRIPTOR_KEYS = [
@@ -63,12 +81,23 @@ class FileReader {
   readonly #document: Document.Parsed;
   readonly #lines: LineCounter;
   readonly #report: RateLimitFileReport;
+  readonly #targets: ReadonlyMap<Alias, unknown>;
   #descriptors = 0;
+  #aliases = 0;
 
   constructor(document: Document.Parsed, lines: LineCounter, report: RateLimitFileReport) {
     this.#document = document;
     this.#lines = lines;
-    this.#report = report;
+    this.#targets = targetsOf(document);
+    let faults = 0;
+    this.#report = {
+      note: (line, message) => report.note(line, message),
+      fault: (line, message) => {
+        report.fault(line, message);
+        faults += 1;
+        if (faults >= MAX_FAULTS) throw new TooManyFaults();
+      },
+    };
   }
 
   file(): RateLimitFile | undefined {
@@ -210,13 +239,32 @@ class FileReader {
   }
 
   #resolve(node: unknown): unknown {
-    return isAlias(node) ? node.resolve(this.#document) : node;
+    if (!isAlias(node)) return node;
+    this.#aliases += 1;
+    if (this.#aliases > MAX_ALIASES) {
+      this.#report.fault(this.#lineOf(node) ?? 1, `more than ${MAX_ALIASES} aliases, counted each time that one is met`);
+      throw new TooManyFaults();
+    }
+    return this.#targets.get(node);
   }
 
   #lineOf(node: unknown): number | undefined {
     const range = typeof node === 'object' && node !== null && 'range' in node ? node.range : undefined;
     return Array.isArray(range) && typeof range[0] === 'number' ? this.#lines.linePos(range[0]).line : undefined;
   }
+}
+
+/** What each alias stands for: the last node before it that has its anchor. */
+function targetsOf(document: Document.Parsed): ReadonlyMap<Alias, unknown> {
+  const anchors = new Map<string, unknown>();
+  const targets = new Map<Alias, unknown>();
+  visit(document, {
+    Alias: (_key, alias) => void targets.set(alias, anchors.get(alias.source)),
+    Value: (_key, node) => {
+      if (node.anchor !== undefined) anchors.set(node.anchor, node);
+    },
+  });
+  return targets;
 }
 
 interface Found {

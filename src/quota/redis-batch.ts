@@ -38,7 +38,7 @@ export function createRedisBatch({ keys, horizonMs }: RedisBatchOptions): RedisB
     nameCount += 1;
   }
 
-  function add({ id, plans, note }: StoreTake, holds: boolean, nowMs: number): void {
+  function add({ id, plans, note, recordMs }: StoreTake, holds: boolean, nowMs: number): void {
     const noteBytes = holds ? Buffer.byteLength(note) : 0;
     if (noteBytes > MAX_NOTE_BYTES) throw new RangeError('the note of a reservation is too long');
     let bytes = 4 + (holds ? 10 + noteBytes : 0) + plans.length;
@@ -56,10 +56,10 @@ export function createRedisBatch({ keys, horizonMs }: RedisBatchOptions): RedisB
     let at = valuesEnd + values.write(`$${bytes}\r\n`, valuesEnd, 'latin1');
     values.writeUInt16LE(count, at);
     values[at + 2] = plans.length;
-    values[at + 3] = holds ? 1 : 0;
+    values[at + 3] = recordMs !== undefined ? 2 : holds ? 1 : 0;
     at += 4;
     if (holds) {
-      values.writeDoubleLE(horizonMs, at);
+      values.writeDoubleLE(horizonMs + (recordMs ?? 0), at);
       values.writeUInt16LE(noteBytes, at + 8);
       at += 10 + values.write(note, at + 10, noteBytes, 'utf8');
     }

@@ -13,6 +13,8 @@ export interface ScriptCall {
   late(reply: Buffer): void;
   /** After its deadline it is certain that there will be no answer. */
   lost(): void;
+  /** An error that came in time instead of an answer; `true`: somebody sees to it, and nothing else is called. */
+  refused?(error: RespError): boolean;
 }
 
 export interface RedisCalls {
@@ -59,6 +61,8 @@ export function createRedisCalls({ session, deadlineMs, clock, startTimer }: Red
           else call.answered(reply);
         } else if (before === 'waiting' && !again && reply instanceof RespError && reply.code === 'NOSCRIPT') {
           resend(connection, call);
+        } else if (before === 'waiting' && reply instanceof RespError && call.refused?.(reply) === true) {
+          return;
         } else if (before === 'waiting') {
           call.fault(toFault(reply));
         }

@@ -4,7 +4,7 @@ import type { Reservation } from './bucket-store.ts';
 
 /**
  * What goes to the scripts and comes back: numbers as the eight bytes of a double, low byte first, none as text. A charge
- * is kind, enforced, hold (0 none, 1 released on expiry, 2 charged), refundable, then limit, burst, period, cost, time to
+ * is kind, enforced, hold (0 none, 1 released on expiry, 2 charged, 3 charged and recorded as a charge), refundable, then limit, burst, period, cost, time to
  * live, and of a window the four ends of the last, this and the next one.
  */
 export function chargeBytes({ windows }: BucketTerms): number {
@@ -20,7 +20,7 @@ export function writeCharge(into: Buffer, at: number, charge: BucketCharge, nowM
   const { terms, cost, enforced, refundable, hold } = charge;
   into[at] = KINDS[terms.kind];
   into[at + 1] = enforced ? 1 : 0;
-  into[at + 2] = hold === undefined ? 0 : hold.onExpiry === 'charge' ? 2 : 1;
+  into[at + 2] = hold === undefined ? 0 : holdSort(hold);
   into[at + 3] = refundable ? 1 : 0;
   into.writeDoubleLE(terms.limit, at + 4);
   into.writeDoubleLE(terms.burst, at + 12);
@@ -30,6 +30,11 @@ export function writeCharge(into: Buffer, at: number, charge: BucketCharge, nowM
   if (terms.windows === undefined) return at + PLAIN_BYTES;
   boundsOf(terms.windows, nowMs).copy(into, at + 44);
   return at + WINDOW_BYTES;
+}
+
+function holdSort({ onExpiry, provisional }: NonNullable<BucketCharge['hold']>): number {
+  if (provisional === true) return 3;
+  return onExpiry === 'charge' ? 2 : 1;
 }
 
 interface Bounds {

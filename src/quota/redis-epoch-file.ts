@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import type { EpochMemory } from './redis-state.ts';
 
 /** Which counts this replica knew, kept over its restarts: a Redis that came back empty is then known to have lost them. */
-export function createEpochFile(folder: string): EpochMemory {
-  const file = join(folder, 'redis-epoch');
+export function createEpochFile(folder: string, name = 'redis-epoch'): EpochMemory {
+  const file = join(folder, name);
   return {
     load: () => {
       try {

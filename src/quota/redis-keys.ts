@@ -17,14 +17,16 @@ export interface RedisKeys {
   record(id: string): string | undefined;
 }
 
-export function createRedisKeys(prefix: string): RedisKeys {
+/** With a `tag` all keys are in the slot that it names. */
+export function createRedisKeys(prefix: string, tag?: string): RedisKeys {
   const own = `${prefix}1:`;
-  const buckets = `${own}{b}:b:`;
-  const digests = `${own}{b}:d:`;
+  const fleet = tag === undefined ? own : `${own}{${tag}}:`;
+  const buckets = `${own}{${tag ?? 'b'}}:b:`;
+  const digests = `${own}{${tag ?? 'b'}}:d:`;
   return {
-    marker: `${own}born`,
-    acceptLoss: `${own}accept_loss`,
-    replicas: `${own}replicas`,
+    marker: `${fleet}born`,
+    acceptLoss: `${fleet}accept_loss`,
+    replicas: `${fleet}replicas`,
     bucket: ({ id }) =>
       // Plain ASCII is its own bytes; a digest cannot be mistaken for it.
       id.length <= MAX_PLAIN && Buffer.byteLength(id) === id.length
@@ -32,7 +34,7 @@ export function createRedisKeys(prefix: string): RedisKeys {
         : digests + hash('sha256', Buffer.from(id, 'utf16le')),
     record: (id) => {
       const parts = parseReservationId(id);
-      return parts === undefined ? undefined : `${own}{${parts.tag}}:r:${id}`;
+      return parts === undefined ? undefined : `${own}{${tag ?? parts.tag}}:r:${id}`;
     },
   };
 }

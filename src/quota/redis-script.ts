@@ -30,7 +30,7 @@ end
 local function take(arg, key)
   local plans, reserved = byte(arg, 3, 4)
   local at, recordKey, horizon, note = 5, nil, 0, ''
-  if reserved == 1 then
+  if reserved > 0 then
     recordKey = KEYS[key]
     local record = records[recordKey] or found[key]
     key = key + 1
@@ -69,7 +69,7 @@ local function take(arg, key)
       local fitted = fits(b, burst, period, cost)
       if enforced == 1 and not fitted then all = false end
       b.kind, b.limit, b.burst, b.period, b.cost, b.finish, b.fitted = kind, limit, burst, period, cost, finish, fitted
-      if reserved == 1 then b.hold, b.refundable, b.ttl, b.start = hold, refundable, ttl, start end
+      if reserved > 0 then b.hold, b.refundable, b.ttl, b.start = hold, refundable, ttl, start end
       charges[c] = b
     end
     if all then
@@ -77,13 +77,14 @@ local function take(arg, key)
       local id = recordKey and sub(recordKey, -50)
       for c = 1, count do
         local b = charges[c]
-        local holds = reserved == 1 and b.hold > 0
-        if holds then holding = holding + 1 end
+        local holds = reserved > 0 and b.hold > 0
+        local lasts = holds and b.hold < 3
+        if lasts then holding = holding + 1 end
         if b.fitted then
           if holds then
             local deadline = now + b.ttl
-            if deadline > expires then expires = deadline end
-            admit(b, b.kind, b.limit, b.period, b.cost, id, deadline, b.hold - 1)
+            if lasts and deadline > expires then expires = deadline end
+            admit(b, b.kind, b.limit, b.period, b.cost, id, deadline, b.hold == 1 and 0 or 1)
           else
             admit(b, b.kind, b.limit, b.period, b.cost)
           end
@@ -91,11 +92,11 @@ local function take(arg, key)
         end
         answer[c + 1] = told(b, b.fitted, b.kind, b.burst, b.period, now, b.finish, b.cost)
       end
-      if holding > 0 then
+      if holding > 0 or reserved == 2 then
         local parts = { pack('<BBdI2', 0, plan - 1, expires, #note), note, pack('B', count) }
         for c = 1, count do
           local b = charges[c]
-          parts[c + 3] = pack('<BBBBddddddI2', b.kind, b.hold, b.refundable, b.fitted and 1 or 0,
+          parts[c + 3] = pack('<BBBBddddddI2', b.kind, b.hold < 3 and b.hold or 0, b.refundable, b.fitted and 1 or 0,
             b.limit, b.burst, b.period, b.fitted and b.cost or 0, b.start, b.finish, #b.name) .. b.name
         end
         local record = table.concat(parts)
@@ -175,8 +176,9 @@ end
 `;
 
 /**
- * What is done about one reservation. KEYS: marker, record. ARGV: the marker as it must be; `settle`, `release`, `renew`
- * or `look`; of a settle what was used, of a renew the new time to live, of a release how long to mark an unknown id.
+ * What is done about one reservation. KEYS: marker, record. ARGV: the marker as it must be; `settle`, `release`, `undo`
+ * (a release that forgets the id), `renew` or `look`; of a settle what was used, of a renew the new time to live, of a
+ * release how long to mark an unknown id.
  * Answers a byte: 0 done, 1 nothing is known, 2 it is over already, 9 the marker is another; `look` the record behind 0.
  */
 const RESERVATION = `
@@ -206,7 +208,7 @@ if what == 'renew' then
 else
   local at, used = 1, 0
   for _, g in ipairs(record.charges) do
-    local settled = what == 'release'
+    local settled = what ~= 'settle'
     if settled then used = g.refundable == 1 and 0 or g.amount end
     if what == 'settle' and g.hold > 0 then
       used, at = unpacked('<d', ARGV[3], at)
@@ -222,6 +224,10 @@ else
   record.state = what == 'settle' and 1 or 2
 end
 for _, write in ipairs(writes) do call(unpack(write)) end
+if what == 'undo' then
+  call('DEL', KEYS[2])
+  return pack('<Bd', 0, now)
+end
 local left = call('PTTL', KEYS[2])
 if what == 'renew' then left = max(left, record.expires - now + unpacked('<d', ARGV[4])) end
 call('SET', KEYS[2], fromRecord(record, what == 'settle' and ARGV[3] or ''), 'PX', max(1, left))
@@ -230,8 +236,8 @@ return pack('<Bd', 0, now)
 
 /**
  * Buckets by themselves. KEYS: marker, buckets. ARGV: the marker as it must be; `charge` (forced), `refund` (of the
- * window that starts where the charge says) or `peek`; one charge each, as a take has them, a refund with the start of
- * its window behind. Answers 0 and the states, 4 where a window is of another time, 9 where the marker is another.
+ * window that starts where the charge says), `confirm` or `cancel` (of what the last argument holds provisionally) or
+ * `peek`; one charge each, as a take has them, a refund with the start of its window behind. Answers 0 and the states, 4 where a window is of another time, 9 where the marker is another.
  */
 const BUCKETS = `
 local now = timeMs()
@@ -256,9 +262,13 @@ for c = 2, #KEYS do
     done = true
   elseif what == 'refund' then
     done = settle(b, kind, period, '-', cost, 0, unpacked('<d', arg, #arg - 7), 0) or setBack
+  elseif what ~= 'peek' then
+    local id = ARGV[#KEYS + 2]
+    done = findHold(b, id) and settle(b, kind, period, id, cost, 2, b.at, what == 'confirm' and cost or 0) or setBack
   end
   if done then writes[#writes + 1] = { 'SET', KEYS[c], packed(b), 'PX', lifeMs(b, kind, period, now, finish) } end
-  out[c] = told(b, fits(b, burst, period, 0), kind, burst, period, now, finish, 0)
+  if what ~= 'peek' then cost = 0 end
+  out[c] = told(b, fits(b, burst, period, cost), kind, burst, period, now, finish, cost)
 end
 for _, write in ipairs(writes) do call(unpack(write)) end
 return table.concat(out)

@@ -45,12 +45,19 @@ export interface RedisState {
   serverMs(monotonicMs: number): number;
   /** Reads the clock of an answer: the double at 1. */
   observe(reply: Buffer): number;
-  join(connection: RedisConnection): Promise<void>;
+  join(connection: Asked): Promise<void>;
+  /** Joins without saying that this replica lives. */
+  look(connection: Asked): Promise<void>;
   /** Throws `cold` while what these charges are counted by may be lost. */
   checkWarm(plans: readonly (readonly BucketCharge[])[], monotonicMs: number): void;
-  beat(connection: RedisConnection): Promise<void>;
+  beat(connection: Asked): Promise<void>;
   replicas(): ReplicaCount;
+  /** Whether nothing is known to be lost, and nothing is waited for. */
+  isWhole(): boolean;
 }
+
+/** Who answers, be it one connection or whichever leads to the node that must be asked. */
+export type Asked = Pick<RedisConnection, 'ask'>;
 
 export interface ReplicaCount {
   /** The most replicas that were alive at once, as this one saw. */
@@ -83,7 +90,7 @@ export function createRedisState({ keys, coldMs, clock, random, report, memory }
     return nowMs;
   }
 
-  async function run(connection: RedisConnection, parts: readonly (string | Buffer)[]): Promise<Buffer> {
+  async function run(connection: Asked, parts: readonly (string | Buffer)[]): Promise<Buffer> {
     const reply = await connection.ask(parts);
     if (reply instanceof RespError) throw refusal(reply);
     if (!Buffer.isBuffer(reply) || reply.length < 9)
@@ -105,7 +112,7 @@ export function createRedisState({ keys, coldMs, clock, random, report, memory }
     if (isNews) report({ kind: 'state_lost', lostAtMs, warmAtMs });
   }
 
-  async function beat(connection: RedisConnection): Promise<void> {
+  async function beat(connection: Asked): Promise<void> {
     const reply = await run(connection, [
       'EVAL',
       BEAT_SCRIPT.text,
@@ -121,7 +128,7 @@ export function createRedisState({ keys, coldMs, clock, random, report, memory }
     if (reply[9] === 1 || !reply.subarray(18).equals(marker)) await join(connection);
   }
 
-  async function join(connection: RedisConnection): Promise<void> {
+  async function join(connection: Asked): Promise<void> {
     const known = epoch === '' ? (memory?.load() ?? '') : epoch;
     const waits = toDoubles(coldMs, Math.min(coldMs, FIRST_START_MS));
     const fresh = random(EPOCH_BYTES).toString('hex');
@@ -153,8 +160,10 @@ export function createRedisState({ keys, coldMs, clock, random, report, memory }
         }
       }
     },
+    look: join,
     beat,
     replicas: () => ({ highestSeen, everSeen }),
+    isWhole: () => lostAtMs <= 0 && (warmAtMs === 0 || serverMs(clock.now().monotonicMs) >= warmAtMs),
   };
 }
 

@@ -1,16 +1,13 @@
-import type { Clock, Instant, StartTimer } from '../decision/ports.ts';
+import type { Clock, StartTimer } from '../decision/ports.ts';
 import type { BucketCharge } from './bucket.ts';
-import { type Renewed, type Settled, StoreFault } from './bucket-store.ts';
 import type { QuotaConfig } from './config.ts';
 import { parseRedisUrl } from './redis-address.ts';
 import { createRedisCalls } from './redis-calls.ts';
-import { chargeBytes, readReservation, readState, STATE_BYTES, toDoubles, writeCharge } from './redis-codec.ts';
-import { toCommand } from './redis-connection.ts';
 import type { RedisStoreEvent } from './redis-event.ts';
 import { createGivingBack } from './redis-giving-back.ts';
 import { createRedisKeys } from './redis-keys.ts';
+import { asQuestion, createRedisPart } from './redis-part.ts';
 import { createRecentTakes } from './redis-recent.ts';
-import { BUCKETS_SCRIPT, RESERVATION_SCRIPT, type RedisScript } from './redis-script.ts';
 import { createRedisSession } from './redis-session.ts';
 import { createRedisState, type EpochMemory, type SharedBucketStore } from './redis-state.ts';
 import { createRedisTakes, type PlainTaken } from './redis-takes.ts';
@@ -59,6 +56,7 @@ export function createRedisStore(options: RedisStoreOptions): SharedBucketStore 
   });
   const calls = createRedisCalls({ session, deadlineMs: config.deadline_ms, clock, startTimer });
   const recent = createRecentTakes(RECENT_TAKES);
+  const part = createRedisPart({ keys, calls, state, clock, horizonMs, changed: rejoin });
   const takes = createRedisTakes({
     keys,
     calls,
@@ -77,7 +75,7 @@ export function createRedisStore(options: RedisStoreOptions): SharedBucketStore 
     changed: rejoin,
   });
   const giving = createGivingBack({
-    release: async (id) => void (await releaseRecord(id)),
+    release: (id) => part.release(id),
     report,
   });
   let joining = false;
@@ -98,60 +96,9 @@ export function createRedisStore(options: RedisStoreOptions): SharedBucketStore 
     }
   }
 
-  function run(script: RedisScript, names: readonly string[], args: readonly (string | Buffer)[]): Promise<Buffer> {
-    const count = String(names.length + 1);
-    const command = toCommand(['EVALSHA', script.sha, count, keys.marker, ...names, state.marker(), ...args]);
-    return new Promise((resolve, reject) => {
-      const answered = (reply: Buffer): void => {
-        if (reply.length < 9) {
-          reject(new StoreFault('refused', 'the quota store answers nonsense'));
-          return;
-        }
-        state.observe(reply);
-        if (reply[0] !== 9) {
-          resolve(reply);
-          return;
-        }
-        rejoin();
-        reject(new StoreFault('cold', 'the quota store lost its state, or it was declared lost'));
-      };
-      calls.send({ command, answered, fault: reject, late: () => {}, lost: () => {} });
-    });
-  }
-
-  async function onRecord(id: string, what: string, ...args: readonly Buffer[]): Promise<Buffer | undefined> {
-    const record = keys.record(id);
-    return record === undefined ? undefined : run(RESERVATION_SCRIPT, [record], [what, ...args]);
-  }
-
-  const releaseRecord = (id: string): Promise<Buffer | undefined> => onRecord(id, 'release', toDoubles(horizonMs));
-
-  async function onBuckets(
-    what: string,
-    charges: readonly BucketCharge[],
-    at: Instant,
-    starts: readonly number[] = [],
-  ): Promise<Buffer> {
-    const names = charges.map(({ terms }) => keys.bucket(terms));
-    for (let asked = 1; ; asked += 1) {
-      const nowMs = asked === 1 ? state.serverMs(at.monotonicMs) : state.serverMs(clock.now().monotonicMs);
-      const args = charges.map((charge, index) => {
-        const bytes = Buffer.alloc(chargeBytes(charge.terms) + 8);
-        bytes.writeDoubleLE(starts[index] ?? 0, writeCharge(bytes, 0, charge, nowMs));
-        return bytes;
-      });
-      const reply = await run(BUCKETS_SCRIPT, names, [what, ...args]);
-      if (reply[0] === 0) return reply;
-      if (asked > 1) throw new StoreFault('refused', 'the clock of the quota store does not stand still');
-    }
-  }
-
-  async function refund(id: string, charges: readonly BucketCharge[], { atMs, taken }: PlainTaken): Promise<void> {
+  async function refund(id: string, charges: readonly BucketCharge[], taken: PlainTaken): Promise<void> {
     recent.set(id, 'released');
-    const back = charges.filter(({ refundable }, index) => refundable && taken[index] === true);
-    if (back.length === 0) return;
-    const starts = back.map(({ terms }) => terms.windows?.at(atMs).startMs ?? 0);
-    await onBuckets('refund', back, clock.now(), starts);
+    await part.refund(charges, taken);
   }
 
   function armBeat(): void {
@@ -190,31 +137,17 @@ export function createRedisStore(options: RedisStoreOptions): SharedBucketStore 
       if (known !== undefined && known !== 'recorded') return refund(id, charges, known);
       recent.set(id, 'released');
       try {
-        await releaseRecord(id);
+        await part.release(id);
       } catch (error) {
         giving.give(id);
         throw error;
       }
     },
-    look: async (id) => {
-      const reply = await onRecord(id, 'look');
-      return reply === undefined || reply[0] !== 0 ? undefined : readReservation(reply.subarray(9));
-    },
-    settle: async (id, used) => SETTLED[(await onRecord(id, 'settle', toDoubles(...used)))?.[0] ?? 1] ?? 'unknown',
-    renew: async (id, ttlMs) => {
-      const reply = await onRecord(id, 'renew', toDoubles(ttlMs), toDoubles(horizonMs));
-      return RENEWED[reply?.[0] ?? 1] ?? 'unknown';
-    },
-    charge: async (charges, at) => {
-      if (charges.length > 0) await onBuckets('charge', charges, at);
-    },
-    peek: async (buckets, at) => {
-      if (buckets.length === 0) return [];
-      const charges = buckets.map((terms) => ({ terms, cost: 0, enforced: true, refundable: false }));
-      const reply = await onBuckets('peek', charges, at);
-      const nowMs = reply.readDoubleLE(1);
-      return buckets.map((terms, index) => readState(reply, 9 + index * STATE_BYTES, terms, 0, nowMs));
-    },
+    look: (id) => part.look(id),
+    settle: (id, used) => part.settle(id, used),
+    renew: (id, ttlMs) => part.renew(id, ttlMs),
+    charge: (charges, at) => part.charge(charges, at),
+    peek: (buckets, at) => part.peek(buckets.map(asQuestion), at),
     replicas: () => state.replicas(),
     start: async () => {
       await session.start();
@@ -226,6 +159,3 @@ export function createRedisStore(options: RedisStoreOptions): SharedBucketStore 
     },
   };
 }
-
-const SETTLED: readonly Settled[] = ['settled', 'unknown', 'already'];
-const RENEWED: readonly Renewed[] = ['renewed', 'unknown', 'ended'];

@@ -55,10 +55,12 @@ export function createRedisTakes(options: RedisTakesOptions): RedisTakes {
   const batch = createRedisBatch(options);
   let waiting: Waiting[] = [];
   let planned = false;
+  let judgedBy: Buffer = Buffer.alloc(0);
 
   function add(take: Waiting, monotonicMs: number): void {
     if (batch.full) flush();
     batch.add(take.request, take.holds, state.serverMs(monotonicMs));
+    if (waiting.length === 0) judgedBy = state.marker();
     waiting.push(take);
     if (planned) return;
     planned = true;
@@ -74,10 +76,16 @@ export function createRedisTakes(options: RedisTakesOptions): RedisTakes {
     if (waiting.length === 0) return;
     const takes = waiting;
     waiting = [];
-    const command = batch.finish(state.marker());
+    const marker = state.marker();
+    const command = batch.finish(marker);
     const fail = (error: unknown): void => {
       for (const { reject } of takes) reject(error);
     };
+    // Whether these may be taken was judged by the state that was known then.
+    if (!marker.equals(judgedBy)) {
+      fail(cold());
+      return;
+    }
     try {
       calls.send({
         command,
@@ -107,7 +115,7 @@ export function createRedisTakes(options: RedisTakesOptions): RedisTakes {
     const { request, resolve, reject } = take;
     switch (verdict) {
       case TAKEN:
-        remember(request.id, holdsIn(request, plan) ? 'recorded' : toPlain(states, nowMs));
+        remember(request.id, isRecorded(request, plan) ? 'recorded' : toPlain(states, nowMs));
         resolve({ kind: 'taken', plan, states });
         break;
       case EXCEEDED:
@@ -139,7 +147,7 @@ export function createRedisTakes(options: RedisTakesOptions): RedisTakes {
 
   function giveBack(take: Waiting, verdict: number, plan: number, states: readonly BucketState[], nowMs: number): void {
     if (verdict !== TAKEN) return;
-    unwanted(take.request, plan, holdsIn(take.request, plan) ? undefined : toPlain(states, nowMs));
+    unwanted(take.request, plan, isRecorded(take.request, plan) ? undefined : toPlain(states, nowMs));
   }
 
   /** Goes over the verdicts of a reply, in the order of the takes. */
@@ -147,8 +155,7 @@ export function createRedisTakes(options: RedisTakesOptions): RedisTakes {
     const nowMs = state.observe(reply);
     if (reply[0] !== 0) {
       changed();
-      for (const { reject } of takes)
-        reject(new StoreFault('cold', 'the quota store lost its state, or it was declared lost'));
+      for (const { reject } of takes) reject(cold());
       return;
     }
     let at = 9;
@@ -172,9 +179,22 @@ export function createRedisTakes(options: RedisTakesOptions): RedisTakes {
   return {
     take: (request, at) =>
       new Promise((resolve, reject) => {
-        add({ request, holds: request.plans.some(planHolds), asked: 1, resolve, reject }, at.monotonicMs);
+        add(
+          {
+            request,
+            holds: request.recordMs !== undefined || request.plans.some(planHolds),
+            asked: 1,
+            resolve,
+            reject,
+          },
+          at.monotonicMs,
+        );
       }),
   };
+}
+
+function cold(): StoreFault {
+  return new StoreFault('cold', 'the quota store lost its state, or it was declared lost');
 }
 
 function readStates(
@@ -207,9 +227,13 @@ function toPlain(states: readonly BucketState[], atMs: number): PlainTaken {
   return { atMs, taken: states.map(({ fits }) => fits) };
 }
 
-function holdsIn({ plans }: StoreTake, plan: number): boolean {
-  const charges = plans[plan];
-  return charges !== undefined && planHolds(charges);
+/** Whether the store keeps a record of a plan that was taken. */
+export function isRecorded({ plans, recordMs }: StoreTake, plan: number): boolean {
+  if (recordMs !== undefined) return true;
+  for (const { hold } of plans[plan] ?? []) {
+    if (hold !== undefined && hold.provisional !== true) return true;
+  }
+  return false;
 }
 
 function planHolds(charges: StoreTake['plans'][number]): boolean {

@@ -4,7 +4,7 @@ import type { PlannedPlan } from './bucket-terms.ts';
 /** Which buckets of a tenant this process was asked for lately. */
 export interface SeenBuckets {
   note(tenant: string, charges: PlannedPlan): void;
-  /** Each bucket once; empty for a tenant that was not seen lately. */
+  /** Each bucket once, but those of very long keys; empty for a tenant that was not seen lately. */
   of(tenant: string): PlannedPlan;
 }
 
@@ -21,6 +21,7 @@ export function createSeenBuckets(): SeenBuckets {
         tenants.set(tenant, seen);
       }
       for (const charge of charges) {
+        if (lengthOf(charge.key) > MAX_KEY) continue;
         seen.charges[seen.next] = charge;
         seen.next = (seen.next + 1) % MAX_CHARGES;
       }
@@ -41,3 +42,11 @@ interface Seen {
 
 const MAX_TENANTS = 512;
 const MAX_CHARGES = 64;
+/** In characters, all values of a key together: callers choose some of them, and they are kept as they are. */
+const MAX_KEY = 1024;
+
+function lengthOf(key: readonly string[]): number {
+  let length = 0;
+  for (const value of key) length += value.length;
+  return length;
+}

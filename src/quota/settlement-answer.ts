@@ -50,7 +50,7 @@ export const ANSWERS = {
   late: {
     status: 410,
     reason: 'late',
-    detail: 'the reservation is older than `quota.settle_horizon_seconds`; what was held was charged',
+    detail: 'its hold ended more than `quota.settle_horizon_seconds` ago, or nothing is known of it any more',
     field: 'reservation_id',
   },
   unknown: { status: 404, reason: 'unknown', detail: 'there is no such reservation', field: 'reservation_id' },

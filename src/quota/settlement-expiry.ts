@@ -3,8 +3,8 @@ import type { BucketStore, Reservation } from './bucket-store.ts';
 import type { Ledger } from './ledger.ts';
 import type { ExpiredEvent, LedgerCharge } from './ledger-event.ts';
 import { parseNote } from './note.ts';
-import { parseReservationId } from './reservation-id.ts';
 import type { SettlementReport } from './settlement-answer.ts';
+import { type OnExpiry, type OpenEntry, parseOpenText, toOpenText, toReserved } from './settlement-open-text.ts';
 
 /** The reservations of this process that nobody settled yet. */
 export interface OpenReservations {
@@ -12,18 +12,24 @@ export interface OpenReservations {
   opened(id: string, expiresMs: number, onExpiry: readonly OnExpiry[]): void;
   renewed(id: string, expiresMs: number): void;
   closed(id: string): void;
+  /** What is known here of one that the store may have forgotten. */
+  recall(id: string): Reservation | undefined;
+  /**
+   * Notes what the store knows of at most so many, if that store is a part of this process and is gone with it: then
+   * {@link OpenReservations.toText} says what they hold.
+   */
+  remember(most: number): void;
   /** All of them, for {@link OpenReservations.restore} in the next process. */
   toText(): string;
   /** Takes up what another process had open; a text that cannot be read is nothing. */
   restore(text: string): void;
   /**
-   * Writes an expired event for each that nobody settled, once nobody may any more: its holds ended and the settle
-   * horizon is over, so that no other replica's ledger has another end of it.
+   * Writes an expired event for each that nobody settled, once nobody may any more: the settle horizon after the end of
+   * its holds is over, so that no other replica's ledger has another end of it.
    */
   sweep(alone: Alone): Promise<void>;
 }
 
-export type OnExpiry = 'charge' | 'release';
 /** Runs one step of a reservation at a time. */
 export type Alone = <T>(id: string, work: () => Promise<T>) => Promise<T>;
 
@@ -40,15 +46,30 @@ export interface OpenReservationsOptions {
 const GRACE_MS = 2_000;
 const MAX_OPEN = 100_000;
 const MAX_PER_SWEEP = 2_000;
+/** Notes are the same for calls that are: each is there once. */
+const MAX_NOTES = 4_096;
 
 export function createOpenReservations(options: OpenReservationsOptions): OpenReservations {
   const { store, ledger, clock, horizonSeconds, report, maxOpen = MAX_OPEN } = options;
   const open = new Map<string, Open>();
+  const notes = new Map<string, string>();
+  let isOutside = false;
 
-  /** When nothing can change any more: its holds ended, and nobody may settle it. */
-  function finalMs(id: string, expiresMs: number): number {
-    const madeMs = parseReservationId(id)?.epochMs ?? 0;
-    return Math.max(expiresMs, madeMs + horizonSeconds * 1000) + GRACE_MS;
+  function add({ id, ...entry }: OpenEntry): void {
+    if (open.size >= maxOpen) report({ kind: 'untracked' });
+    else open.set(id, { ...entry, nextMs: entry.expiresMs + GRACE_MS });
+  }
+
+  /** When nothing can change any more: nobody may settle it. */
+  const finalMs = (expiresMs: number): number => expiresMs + horizonSeconds * 1000 + GRACE_MS;
+
+  function withReserved(known: Open, found: Reservation): Open {
+    const reserved = toReserved(found);
+    if (reserved === undefined) return known;
+    if (notes.size >= MAX_NOTES) notes.clear();
+    const note = notes.get(reserved.note) ?? reserved.note;
+    notes.set(note, note);
+    return { ...known, reserved: { ...reserved, note } };
   }
 
   async function look(id: string, known: Open): Promise<void> {
@@ -58,43 +79,50 @@ export function createOpenReservations(options: OpenReservationsOptions): OpenRe
       open.delete(id);
       return;
     }
-    const seen = found === undefined ? known.seen : toExpired(id, found, known.onExpiry);
     const expiresMs = Math.max(found?.expiresMs ?? 0, known.expiresMs);
-    if (at.epochMs < finalMs(id, expiresMs)) {
-      const nextMs = expiresMs + GRACE_MS > at.epochMs ? expiresMs + GRACE_MS : finalMs(id, expiresMs);
-      open.set(id, { ...known, expiresMs, nextMs, ...(seen === undefined ? {} : { seen }) });
+    const next = { ...(found === undefined ? known : withReserved(known, found)), expiresMs };
+    if (at.epochMs < finalMs(expiresMs)) {
+      const nextMs = expiresMs + GRACE_MS > at.epochMs ? expiresMs + GRACE_MS : finalMs(expiresMs);
+      open.set(id, { ...next, nextMs });
       return;
     }
-    if (seen === undefined) report({ kind: 'forgotten' });
+    const event = toExpired(id, next, finalMs(expiresMs));
+    if (event === undefined) report({ kind: 'forgotten' });
     else {
-      await ledger.append({ ...seen, atMs: at.epochMs });
+      await ledger.append(event);
       report({ kind: 'expired' });
     }
     open.delete(id);
   }
 
   return {
-    opened: (id, expiresMs, onExpiry) => {
-      if (open.size >= maxOpen) report({ kind: 'untracked' });
-      else open.set(id, { expiresMs, onExpiry, nextMs: expiresMs + GRACE_MS });
-    },
+    opened: (id, expiresMs, onExpiry) => add({ id, expiresMs, onExpiry }),
     renewed: (id, expiresMs) => {
       const known = open.get(id);
       if (known !== undefined) open.set(id, { ...known, expiresMs, nextMs: expiresMs + GRACE_MS });
     },
     closed: (id) => void open.delete(id),
-    toText: () => {
-      const lines = [...open].map(([id, { expiresMs, onExpiry }]) => `${[id, expiresMs, ...onExpiry].join(' ')}\n`);
-      return lines.join('');
+    recall: (id) => {
+      const known = open.get(id);
+      if (known?.reserved === undefined) return undefined;
+      return { ...known.reserved, state: 'open', expiresMs: known.expiresMs };
     },
-    restore: (text) => {
-      for (const line of text.split('\n')) {
-        const [id = '', expires = '', ...ends] = line.split(' ');
-        const onExpiry = ends.flatMap((end): OnExpiry[] => (end === 'charge' || end === 'release' ? [end] : []));
-        const expiresMs = Number(expires);
-        if (parseReservationId(id) === undefined || !Number.isFinite(expiresMs) || open.size >= maxOpen) continue;
-        open.set(id, { expiresMs, onExpiry, nextMs: expiresMs + GRACE_MS });
+    remember: (most) => {
+      let left = most;
+      for (const [id, known] of open) {
+        if (isOutside || left === 0) return;
+        if (known.reserved !== undefined) continue;
+        left -= 1;
+        const found = store.look(id, clock.now());
+        // Only a store outside answers later.
+        isOutside = found instanceof Promise;
+        if (found instanceof Promise) found.catch(() => undefined);
+        else if (found?.state === 'open') open.set(id, withReserved(known, found));
       }
+    },
+    toText: () => toOpenText(entriesOf(open)),
+    restore: (text) => {
+      for (const entry of parseOpenText(text)) add(entry);
     },
     sweep: async (alone) => {
       const { epochMs } = clock.now();
@@ -114,22 +142,25 @@ export function createOpenReservations(options: OpenReservationsOptions): OpenRe
   };
 }
 
-interface Open {
-  readonly expiresMs: number;
-  readonly onExpiry: readonly OnExpiry[];
+interface Open extends Omit<OpenEntry, 'id'> {
   /** When the store is to be asked: after the holds ended, and when nothing can change any more. */
   readonly nextMs: number;
-  /** What its expiry comes to, as the store knew it last: it may forget it before the end. */
-  readonly seen?: Expired;
 }
 
-type Expired = Omit<ExpiredEvent, 'atMs'>;
+function* entriesOf(open: ReadonlyMap<string, Open>): Generator<OpenEntry> {
+  for (const [id, { nextMs: _nextMs, ...entry }] of open) yield { id, ...entry };
+}
 
-function toExpired(id: string, { note, plan, amounts }: Reservation, onExpiry: readonly OnExpiry[]): Expired {
-  const { tenant, model, charges } = parseNote(note, plan);
+/**
+ * `undefined` where nobody knows what was held. It is of the time when it was certain, however much later it is written:
+ * where ledgers are merged, a settle of another one is still near.
+ */
+function toExpired(id: string, { reserved, onExpiry }: Open, atMs: number): ExpiredEvent | undefined {
+  if (reserved === undefined) return undefined;
+  const { tenant, model, charges } = parseNote(reserved.note, reserved.plan);
   const ended = charges.map(({ name, unit }, index): LedgerCharge => {
-    const held = amounts[index] ?? 0;
+    const held = reserved.amounts[index] ?? 0;
     return { name, unit, held, cost: onExpiry[index] === 'release' ? 0 : held };
   });
-  return { event: 'expired', id, tenant, model, charges: ended };
+  return { event: 'expired', id, atMs, tenant, model, charges: ended };
 }

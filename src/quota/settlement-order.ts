@@ -43,6 +43,27 @@ export function createAllowance(
   };
 }
 
+/** The last 16,384 of what was set, by id. */
+export interface Recent<T> {
+  get(id: string): T | undefined;
+  set(id: string, value: T): void;
+  delete(id: string): void;
+}
+
+export function createRecent<T>(): Recent<T> {
+  const kept = new Map<string, T>();
+  return {
+    get: (id) => kept.get(id),
+    set: (id, value) => {
+      kept.set(id, value);
+      if (kept.size > MAX_RECENT) for (const oldest of kept.keys()) if (kept.delete(oldest)) break;
+    },
+    delete: (id) => void kept.delete(id),
+  };
+}
+
+const MAX_RECENT = 16_384;
+
 /** Whether two usages say the same, whichever API's names they came by. */
 export function sameUsage(a: Usage, b: Usage): boolean {
   return a.input === b.input && a.cached === b.cached && a.output === b.output;

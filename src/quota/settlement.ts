@@ -1,13 +1,15 @@
 import type { Clock, StartTimer } from '../decision/ports.ts';
 import type { BucketStore } from './bucket-store.ts';
 import type { Ledger } from './ledger.ts';
-import type { RejectedReason, SettledEvent } from './ledger-event.ts';
+import type { LedgerEvent, SettledEvent } from './ledger-event.ts';
 import type { NotedCharge } from './note.ts';
 import { parseReservationId } from './reservation-id.ts';
 import { ANSWERS, MAX_TTL_SECONDS, type SettleAnswer, type SettlementReport } from './settlement-answer.ts';
 import { badUsage, costsOf, toSettledEvent } from './settlement-event.ts';
-import { createOpenReservations, type OnExpiry } from './settlement-expiry.ts';
-import { createAllowance, createTurns, sameNumbers, sameUsage } from './settlement-order.ts';
+import { createOpenReservations } from './settlement-expiry.ts';
+import type { OnExpiry } from './settlement-open-text.ts';
+import { createRecent, createTurns, sameNumbers, sameUsage } from './settlement-order.ts';
+import { createRejections } from './settlement-rejections.ts';
 import { isUsageFault, parseUsage, type Usage } from './usage.ts';
 
 /** Replaces what was held by what was used: into the ledger first, then into the store, each reservation once. */
@@ -43,11 +45,11 @@ const MAX_AHEAD_MS = 60_000;
 const MAX_UNDER_WAY = 4_096;
 /** Settled in the ledger and unknown to a store that is down. */
 const MAX_BACKLOG = 20_000;
-const MAX_RECENT = 16_384;
 const TICK_MS = 1_000;
 const SAVE_TICKS = 10;
 const MAX_FAILURES = 16;
-const REJECTED_LINES = { burst: 100, perSecond: 10 };
+/** A store in this process is asked for so many reservations whenever those that are open are saved. */
+const MAX_REMEMBERED = 5_000;
 
 /** What is in the ledger and not, or not surely, in the store. */
 interface Waiting {
@@ -60,9 +62,9 @@ interface Waiting {
 export function createSettlement(options: SettlementOptions): Settlement {
   const { store, ledger, learned, dropCaches, clock, startTimer, config, report } = options;
   const backlog = new Map<string, Waiting>();
-  const recent = new Map<string, SettledEvent>();
+  const recent = createRecent<SettledEvent>();
   const turns = createTurns();
-  const mayNote = createAllowance(REJECTED_LINES, clock);
+  const reject = createRejections({ ledger, clock, report });
   const horizonSeconds = config.settle_horizon_seconds;
   const open =
     ledger === undefined ? undefined : createOpenReservations({ store, ledger, clock, horizonSeconds, report });
@@ -73,23 +75,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
   let ticking: Promise<void> | undefined;
   let cancelTick: (() => void) | undefined;
 
-  async function reject(
-    id: string,
-    reason: RejectedReason,
-    answer: SettleAnswer,
-    usage?: Usage,
-  ): Promise<SettleAnswer> {
-    if (ledger === undefined || !mayNote()) return answer;
-    const { epochMs: atMs } = clock.now();
-    try {
-      await ledger.append({ event: 'rejected', id, atMs, reason, ...(usage === undefined ? {} : { usage }) });
-    } catch (cause) {
-      report({ kind: 'ledger_failed', cause });
-    }
-    return answer;
-  }
-
-  async function settleInTurn(id: string, usage: Usage): Promise<SettleAnswer> {
+  async function settleInTurn(id: string, madeMs: number, usage: Usage): Promise<SettleAnswer> {
     const waiting = backlog.get(id);
     if (waiting !== undefined && !waiting.superseded) {
       if (!sameUsage(waiting.event.usage, usage)) return reject(id, 'conflict', ANSWERS.conflict, usage);
@@ -101,8 +87,12 @@ export function createSettlement(options: SettlementOptions): Settlement {
       return done('already', former);
     }
     const at = clock.now();
-    const reservation = await store.look(id, at);
-    if (reservation === undefined) return reject(id, 'unknown', ANSWERS.unknown);
+    // A store may be gone with the process before this one, which left what it knew.
+    const reservation = (await store.look(id, at)) ?? open?.recall(id);
+    const lastMs = (reservation?.expiresMs ?? madeMs) + horizonSeconds * 1000;
+    const isOver = at.epochMs > lastMs && (reservation === undefined || reservation.state === 'open');
+    if (isOver) return reject(id, 'late', ANSWERS.late, usage);
+    if (reservation === undefined) return reject(id, 'unknown', ANSWERS.unknown, usage);
     if (reservation.state === 'released') return reject(id, 'released', ANSWERS.released, usage);
     const event = toSettledEvent(id, reservation, usage, at);
     if ('fault' in event) return reject(id, 'bad_usage', badUsage(event), usage);
@@ -139,7 +129,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
           report({ kind: 'forgotten' });
           if (ledger === undefined) return ANSWERS.unknown;
           settled(event);
-          return done('settled', event);
+          return done('settled', event, false);
         case 'already':
           break;
       }
@@ -176,15 +166,16 @@ export function createSettlement(options: SettlementOptions): Settlement {
     backlog.delete(id);
     open?.closed(id);
     recent.set(id, event);
-    if (recent.size > MAX_RECENT) for (const oldest of recent.keys()) if (recent.delete(oldest)) break;
     for (const { name, unit, cost } of charges) {
       if (unit === 'tokens' || unit === 'nano_usd') learned(tenant, model, { name, unit }, cost);
     }
     dropCaches(tenant);
   }
 
-  function done(outcome: 'settled' | 'already', { id, charges }: SettledEvent): SettleAnswer {
-    return { status: 200, body: { outcome, reservation_id: id, charges, ledger: ledger !== undefined } };
+  /** `isCounted`: `false` where the store no longer knew it, and keeps what it had charged. */
+  function done(outcome: 'settled' | 'already', { id, charges }: SettledEvent, isCounted = true): SettleAnswer {
+    const body = { outcome, reservation_id: id, charges, ledger: ledger !== undefined };
+    return { status: 200, body: isCounted ? body : { ...body, counted: false } };
   }
 
   /** What the store does not know yet, reservations that expired, and how far the store knows the ledger. */
@@ -208,7 +199,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
       if (ledger !== undefined && applied !== noted) await ledger.noteApplied(applied);
       noted = applied;
       ticks += 1;
-      if (ticks % SAVE_TICKS === 0) await saveOpen();
+      if (ticks % SAVE_TICKS === 0) await saveOpen(MAX_REMEMBERED);
       await open?.sweep(turns.alone);
     } catch (cause) {
       report({ kind: 'store_failed', cause });
@@ -216,10 +207,24 @@ export function createSettlement(options: SettlementOptions): Settlement {
   }
 
   /** What a process that is killed had open is known to the next one, but for the last ten seconds. */
-  async function saveOpen(): Promise<void> {
+  async function saveOpen(remembered: number): Promise<void> {
+    open?.remember(remembered);
     const text = open?.toText() ?? '';
     if (text !== saved) await ledger?.saveOpen(text);
     saved = text;
+  }
+
+  /** What the process before this one wrote. */
+  function takeUp(seq: number, event: LedgerEvent): void {
+    const { id } = event;
+    if (event.event === 'settled') {
+      if (seq >= noted) backlog.set(id, { seq, event, superseded: false });
+      else recent.set(id, event);
+    } else if (event.event === 'rejected' && event.reason === 'settled_elsewhere') {
+      backlog.delete(id);
+      recent.delete(id);
+    }
+    if (event.event !== 'rejected' || event.reason === 'settled_elsewhere') open?.closed(id);
   }
 
   function keepTicking(): void {
@@ -249,12 +254,10 @@ export function createSettlement(options: SettlementOptions): Settlement {
         nextSeq = noted;
         // No store knows a reservation for longer.
         const sinceMs = clock.now().epochMs - (MAX_TTL_SECONDS + horizonSeconds) * 1000;
-        for await (const record of ledger.replay(noted)) {
+        for await (const record of ledger.replay(0)) {
           const { seq, ...event } = record;
-          nextSeq = seq + 1;
-          if (event.atMs < sinceMs) continue;
-          if (event.event === 'settled') backlog.set(event.id, { seq, event, superseded: false });
-          else if (event.event === 'rejected' && event.reason === 'settled_elsewhere') backlog.delete(event.id);
+          nextSeq = Math.max(nextSeq, seq + 1);
+          if (event.atMs >= sinceMs) takeUp(seq, event);
         }
       }
       keepTicking();
@@ -264,20 +267,16 @@ export function createSettlement(options: SettlementOptions): Settlement {
       cancelTick = undefined;
       await ticking;
       await tick();
-      await saveOpen().catch((cause: unknown) => report({ kind: 'ledger_failed', cause }));
+      await saveOpen(Number.POSITIVE_INFINITY).catch((cause: unknown) => report({ kind: 'ledger_failed', cause }));
     },
     settle: (id, given) =>
       answered(async () => {
         const made = parseReservationId(id);
         if (made === undefined) return ANSWERS.malformed;
-        const ageMs = clock.now().epochMs - made.epochMs;
-        if (ageMs < -MAX_AHEAD_MS) return reject(id, 'late', ANSWERS.future);
+        if (made.epochMs > clock.now().epochMs + MAX_AHEAD_MS) return reject(id, 'late', ANSWERS.future);
         const usage = parseUsage(given);
-        if (ageMs > horizonSeconds * 1000) {
-          return reject(id, 'late', ANSWERS.late, isUsageFault(usage) ? undefined : usage);
-        }
         if (isUsageFault(usage)) return reject(id, 'bad_usage', badUsage(usage));
-        return turns.alone(id, () => settleInTurn(id, usage));
+        return turns.alone(id, () => settleInTurn(id, made.epochMs, usage));
       }),
     renew: (id, ttlSeconds) =>
       answered(async () => {
@@ -286,7 +285,9 @@ export function createSettlement(options: SettlementOptions): Settlement {
         return turns.alone(id, async () => {
           const at = clock.now();
           const renewed = await store.renew(id, ttlSeconds * 1000, at);
-          if (renewed !== 'renewed') return renewed === 'ended' ? ANSWERS.ended : ANSWERS.unknown;
+          // What a process before this one held was charged when its store was gone.
+          const isEnded = renewed === 'ended' || open?.recall(id) !== undefined;
+          if (renewed !== 'renewed') return isEnded ? ANSWERS.ended : ANSWERS.unknown;
           const expiresMs = at.epochMs + ttlSeconds * 1000;
           open?.renewed(id, expiresMs);
           return { status: 200, body: { outcome: 'renewed', reservation_id: id, expires_ms: expiresMs } };

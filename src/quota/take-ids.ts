@@ -1,4 +1,4 @@
-import { createReservationId } from './reservation-id.ts';
+import { tenantTag } from './reservation-id.ts';
 
 /** Ids of takes, each used once. */
 export interface TakeIds {
@@ -8,24 +8,38 @@ export interface TakeIds {
   plain(): string;
 }
 
-/** Randomness is drawn for many ids at once. */
+/** Randomness is drawn for many ids at once; so are a millisecond and a tenant written once for many. */
 export function createTakeIds(randomBytes: (bytes: number) => Buffer): TakeIds {
   const plainPrefix = `${randomBytes(9).toString('base64url')}.`;
-  let pool: Buffer = Buffer.alloc(0);
-  let used = 0;
   let plain = 0;
+  let pool = '';
+  let used = 0;
+  let timeMs = Number.NaN;
+  let time = '';
+  let tenant: string | undefined;
+  let tag = '';
 
-  function random(bytes: number): Buffer {
-    if (used + bytes > pool.length) {
-      pool = randomBytes(POOL_BYTES);
+  function random(): string {
+    if (used === pool.length) {
+      pool = randomBytes(IDS_OF_POOL * RANDOM_BYTES).toString('hex');
       used = 0;
     }
-    used += bytes;
-    return pool.subarray(used - bytes, used);
+    used += RANDOM_BYTES * 2;
+    return pool.slice(used - RANDOM_BYTES * 2, used);
   }
 
   return {
-    reservation: (epochMs, tenant) => createReservationId(epochMs, random, tenant),
+    reservation: (epochMs, ofTenant) => {
+      if (epochMs !== timeMs) {
+        time = epochMs.toString(16).padStart(12, '0');
+        timeMs = epochMs;
+      }
+      if (ofTenant !== tenant) {
+        tag = tenantTag(ofTenant);
+        tenant = ofTenant;
+      }
+      return `${time}-${random()}-${tag}`;
+    },
     plain: () => {
       plain += 1;
       return plainPrefix + plain.toString(36);
@@ -33,4 +47,6 @@ export function createTakeIds(randomBytes: (bytes: number) => Buffer): TakeIds {
   };
 }
 
-const POOL_BYTES = 4096;
+/** As `createReservationId` has it. */
+const RANDOM_BYTES = 10;
+const IDS_OF_POOL = 400;

@@ -24,7 +24,8 @@ export interface UnverifiedSpend {
 /**
  * `local_share` permits ⌊limit × share ÷ replicas⌋ units of a rate in each period, once, however many outages there are:
  * periods begin at their multiples since the epoch, on a clock that does not jump. It is denied by a replica that never
- * saw the store, and while the store is `full`: it answers then, and anybody's made-up keys may be why. `allow` is
+ * saw the store, in the period in which it started, and while the store is `full`: it answers then, and anybody's made-up
+ * keys may be why. `allow` is
  * obeyed where config permits it, never for money, calendar months and concurrency. In bounded memory: what cannot be
  * remembered is denied.
  */
@@ -66,6 +67,8 @@ export function createUnverifiedSpend({ failure, replicas, clock }: UnverifiedSp
     if (how === undefined) return undefined;
     const { terms, cost } = charge;
     if (how === 'allow') return cost <= terms.burst ? terms.burst : undefined;
+    // INVARIANT: in the period of its own start a replica does not know what it spent before it was started anew.
+    if (periodAt(terms, at) === periodAt(terms, start)) return undefined;
     // INVARIANT: no replica believes that it is alone while another has been seen.
     const count = Math.max(1, failure.replicas, replicas().highestSeen);
     const share = Math.floor((terms.limit * failure.local_share) / count);
@@ -182,10 +185,11 @@ function permission(
   allowed: boolean,
   everSeen: boolean,
 ): 'local_share' | 'allow' | undefined {
-  const { onFailure, unit, calendar } = shape.terms;
+  const { onFailure, unit, calendar, reserve } = shape.terms;
   if (unit === 'nano_usd' || terms.kind === 'concurrency' || calendar === 'month') return undefined;
   if (onFailure === 'allow') return allowed ? 'allow' : undefined;
-  if (onFailure !== 'local_share' || terms.kind !== 'rate') return undefined;
+  // What cannot be reserved cannot be settled: its use would be in no ledger.
+  if (onFailure !== 'local_share' || terms.kind !== 'rate' || reserve !== undefined) return undefined;
   return everSeen && reason !== 'full' ? 'local_share' : undefined;
 }
 

@@ -59,6 +59,7 @@ const CHAT: Shape = {
       input: 'prompt_tokens',
       output: 'completion_tokens',
       details: 'prompt_tokens_details',
+      outputDetails: 'completion_tokens_details',
     }),
 };
 
@@ -70,6 +71,7 @@ const RESPONSES: Shape = {
       input: 'input_tokens',
       output: 'output_tokens',
       details: 'input_tokens_details',
+      outputDetails: 'output_tokens_details',
     }),
 };
 
@@ -107,6 +109,7 @@ interface WholeNames {
   readonly input: string;
   readonly output: string;
   readonly details: string;
+  readonly outputDetails: string;
 }
 
 /** OpenAI's: the input counts the cached tokens too. */
@@ -120,13 +123,27 @@ function readWhole(fields: Fields, names: WholeNames): Usage | UsageFault {
   const output = readOptional(fields, names.output) ?? (total === input ? 0 : missing(names.output));
   if (typeof output !== 'number') return output;
   if (total !== undefined && total !== input + output) return disagrees('total_tokens');
-  const details = given(fields, names.details);
-  if (details !== undefined && !isObject(details)) return { fault: 'is no object', field: names.details };
-  const field = `${names.details}.cached_tokens`;
-  const cached = details === undefined ? 0 : (readOptional(details, 'cached_tokens', field) ?? 0);
+  const cached = readPart(fields, names.details, 'cached_tokens', { name: names.input, count: input });
   if (typeof cached !== 'number') return cached;
-  if (cached > input) return { fault: `is more than \`${names.input}\``, field };
+  const reasoning = readPart(fields, names.outputDetails, 'reasoning_tokens', { name: names.output, count: output });
+  if (typeof reasoning !== 'number') return reasoning;
   return { shape: names.shape, input: input - cached, cached, output };
+}
+
+/** What a member of the details says; it is counted in the whole, and cannot be more. */
+function readPart(
+  fields: Fields,
+  name: string,
+  member: string,
+  whole: { readonly name: string; readonly count: number },
+): number | UsageFault {
+  const details = given(fields, name);
+  if (details === undefined) return 0;
+  if (!isObject(details)) return { fault: 'is no object', field: name };
+  const field = `${name}.${member}`;
+  const part = readOptional(details, member, field) ?? 0;
+  if (typeof part !== 'number') return part;
+  return part > whole.count ? { fault: `is more than \`${whole.name}\``, field } : part;
 }
 
 /** The names that both of OpenAI's shapes could have beside their marks. */
@@ -141,7 +158,7 @@ function readAnthropic(fields: Fields): Usage | UsageFault {
   if (typeof input !== 'number') return input;
   const output = readCount(fields, 'output_tokens');
   if (typeof output !== 'number') return output;
-  const written = readOptional(fields, 'cache_creation_input_tokens') ?? 0;
+  const written = readWritten(fields);
   if (typeof written !== 'number') return written;
   const cached = readOptional(fields, 'cache_read_input_tokens') ?? 0;
   if (typeof cached !== 'number') return cached;
@@ -150,6 +167,24 @@ function readAnthropic(fields: Fields): Usage | UsageFault {
   if (total !== undefined && total !== input + written + cached + output) return disagrees('total_tokens');
   return { shape: 'anthropic', input: input + written, cached, output };
 }
+
+/** What was written to the cache: one number, and by lifetime what it is the sum of. */
+function readWritten(fields: Fields): number | UsageFault {
+  const written = readOptional(fields, 'cache_creation_input_tokens');
+  const parts = given(fields, 'cache_creation');
+  if (parts === undefined || typeof written === 'object') return written ?? 0;
+  if (!isObject(parts)) return { fault: 'is no object', field: 'cache_creation' };
+  let sum: number | undefined;
+  for (const name of Object.keys(parts)) {
+    const part = readOptional(parts, name, LIFETIMES.has(name) ? `cache_creation.${name}` : 'cache_creation');
+    if (typeof part === 'object') return part;
+    if (part !== undefined) sum = (sum ?? 0) + part;
+  }
+  if (written !== undefined && sum !== undefined && written !== sum) return disagrees('cache_creation_input_tokens');
+  return written ?? sum ?? 0;
+}
+
+const LIFETIMES: ReadonlySet<string> = new Set(['ephemeral_5m_input_tokens', 'ephemeral_1h_input_tokens']);
 
 /** Gemini's JSON leaves out zeros; the total then says whether something is missing. */
 function readGemini(fields: Fields): Usage | UsageFault {

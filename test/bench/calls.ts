@@ -35,7 +35,7 @@ export const GRPC_HEADERS = [
 ] as const;
 
 /** The framed CheckRequest. */
-export function toGrpcCall(token: string | undefined): Buffer {
+export function toGrpcCall(token: string | undefined, path: string = PATH): Buffer {
   const headers = {
     ':authority': 'inference.example.com',
     ':scheme': 'http',
@@ -43,7 +43,7 @@ export function toGrpcCall(token: string | undefined): Buffer {
     'x-envoy-auth-partial-body': 'false',
     ...credential(token),
   };
-  return toGrpcFrame(encodeCheckRequest({ method: METHOD, path: PATH, headers, body: BODY }));
+  return toGrpcFrame(encodeCheckRequest({ method: METHOD, path, headers, body: BODY }));
 }
 
 /** The same question as Envoy's HTTP service asks it. */

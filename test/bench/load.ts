@@ -14,7 +14,7 @@ export type LoadOrder =
       readonly bodiesFile: string;
       readonly count: number;
       readonly concurrency: number;
-      readonly wanted: 'echo' | 'allow' | 'deny';
+      readonly wanted: 'echo' | 'allow' | 'deny' | 'within_limit';
     }
   | {
       readonly kind: 'http1';
@@ -39,10 +39,15 @@ async function run(order: LoadOrder): Promise<LoadResult> {
   const bodies = splitFrames(readFileSync(order.bodiesFile));
   const accept = (body: Buffer, number: number): boolean => {
     if (order.wanted === 'echo') return body.byteLength === bodies[number % bodies.length]?.byteLength;
+    if (order.wanted === 'within_limit') return body[5] === RESPONSE_CODE_TAG && body[6] === RESPONSE_CODE_OK;
     return body.byteLength > 5 && (checkResponseCode(body.subarray(5)) === 0) === (order.wanted === 'allow');
   };
   return runHttp2Load({ port, count, concurrency, headers: order.headers, bodies, accept });
 }
+
+/** `overall_code` of a RateLimitResponse, which both services write first. */
+const RESPONSE_CODE_TAG = 8;
+const RESPONSE_CODE_OK = 1;
 
 function splitFrames(all: Buffer): readonly Buffer[] {
   const frames: Buffer[] = [];

@@ -1,17 +1,13 @@
-import { createTestIssuer } from '../support/tokens.ts';
-import { CLAIMS, GRPC_HEADERS, toGrpcCall, toHttpCall, toOpaCall } from './calls.ts';
-import type { LoadOrder } from './load.ts';
-import { type Measured, startEcho, startMeasuredService, startOpa, writeBytes } from './servers.ts';
+import { type CheckRowName, createCheckRows } from './check-rows.ts';
+import { createLimitRows, type LimitRowName } from './limit-rows.ts';
+import { createRateLimitRows, type RateLimitRowName } from './rate-limit-rows.ts';
+import type { Row, RowTools } from './row.ts';
+import type { LoadGenerator } from './servers.ts';
+import { createTakeRows, type TakeRowName } from './take-rows.ts';
 
-/** One line of the table: which process is measured while which load runs. */
-export interface Row {
-  readonly name: RowName;
-  readonly pid: number;
-  readonly count: number;
-  /** The load of a round; round 0 is the warm-up. */
-  order(round: number): LoadOrder;
-}
+export type RowName = CheckRowName | LimitRowName | RateLimitRowName | TakeRowName;
 
+/** In the order in which a round visits them: what is compared stands together. */
 export const ROW_NAMES = [
   'http2_echo',
   'grpc_js_echo',
@@ -20,100 +16,55 @@ export const ROW_NAMES = [
   'check_cold_token',
   'http_check_warm_token',
   'opa_server',
-] as const;
-
-export type RowName = (typeof ROW_NAMES)[number];
+  'check_two_limits_memory',
+  'check_two_limits_redis',
+  'rego_two_limits',
+  'memory_take',
+  'memory_take_two_workers',
+  'redis_take',
+  'redis_take_5000_a_second',
+  'rls_envoy_ratelimit',
+  'rls_sallyport',
+] as const satisfies readonly RowName[];
 
 export interface RowOptions {
-  /** For the files that carry calls to the load generator. */
   readonly folder: string;
   readonly rounds: number;
   /** Scales every row's count. */
   readonly scale: number;
   readonly names: readonly RowName[];
+  readonly load: LoadGenerator;
 }
 
-const CONCURRENCY = 32;
-
-/** Starts the servers that the rows need and writes the rows' calls; tokens are RS256, as most issuers sign. */
-export async function prepareRows(options: RowOptions): Promise<{ rows: readonly Row[]; stop: () => Promise<void> }> {
-  const { folder, rounds, names } = options;
-  const started: Measured[] = [];
+/** Starts the servers that the rows need and writes the rows' calls. */
+export async function prepareRows(
+  options: RowOptions,
+): Promise<{ readonly rows: ReadonlyMap<RowName, Row>; readonly stop: () => Promise<void> }> {
+  const { folder, rounds, scale, names, load } = options;
+  const running: { stop(): Promise<unknown> }[] = [];
   const stop = async (): Promise<void> => {
-    await Promise.all(started.map((server) => server.stop()));
+    for (const one of running.reverse()) await one.stop();
   };
-  const start = async (starting: Promise<Measured>): Promise<Measured> => {
-    const server = await starting;
-    started.push(server);
-    return server;
+  const tools: RowTools = {
+    load,
+    folder,
+    rounds,
+    count: (full) => Math.max(64, Math.round(full * scale)),
+    started: async (starting) => {
+      const one = await starting;
+      running.push(one);
+      return one;
+    },
   };
-  const count = (full: number): number => Math.max(CONCURRENCY, Math.round(full * options.scale));
-  const grpc = (server: Measured, files: readonly string[], wanted: 'echo' | 'allow' | 'deny', calls: number) => ({
-    pid: server.pid,
-    count: calls,
-    order: (round: number): LoadOrder => ({
-      kind: 'http2',
-      port: server.port('ext_authz_grpc'),
-      headers: GRPC_HEADERS,
-      bodiesFile: files[round % files.length] ?? '',
-      count: calls,
-      concurrency: CONCURRENCY,
-      wanted,
-    }),
-  });
-  const http = (server: Measured, requestFile: string, wantedBody: string, calls: number) => ({
-    pid: server.pid,
-    count: calls,
-    order: (): LoadOrder => ({
-      kind: 'http1',
-      port: server.port('ext_authz_http'),
-      requestFile,
-      count: calls,
-      concurrency: CONCURRENCY,
-      wantedHead: 'HTTP/1.1 200 ',
-      wantedBody,
-    }),
-  });
-
+  const makers: Readonly<Record<RowName, () => Promise<Row>>> = {
+    ...createCheckRows(tools),
+    ...createLimitRows(tools),
+    ...createTakeRows(tools),
+    ...createRateLimitRows(tools),
+  };
   try {
-    const issuer = await createTestIssuer({ algorithm: 'RS256' });
-    const token = await issuer.mint(CLAIMS);
-    const warm = await writeBytes(folder, 'warm', [toGrpcCall(token)]);
-    let service: Measured | undefined;
-    const theService = async (): Promise<Measured> => {
-      service ??= await start(startMeasuredService(folder, issuer));
-      return service;
-    };
-    const makers: Record<RowName, () => Promise<Omit<Row, 'name'>>> = {
-      http2_echo: async () => grpc(await start(startEcho('echo-http2.ts')), [warm], 'echo', count(20_000)),
-      grpc_js_echo: async () => grpc(await start(startEcho('echo-grpc-js.ts')), [warm], 'echo', count(20_000)),
-      check_no_token: async () => {
-        const file = await writeBytes(folder, 'no-token', [toGrpcCall(undefined)]);
-        return grpc(await theService(), [file], 'deny', count(12_000));
-      },
-      check_warm_token: async () => grpc(await theService(), [warm], 'allow', count(12_000)),
-      check_cold_token: async () => {
-        const calls = count(2_000);
-        const files: string[] = [];
-        for (let round = 0; round <= rounds; round += 1) {
-          const jobs = Array.from({ length: calls }, (_, number) =>
-            issuer.mint({ ...CLAIMS, jti: `${round}-${number}` }),
-          );
-          files.push(await writeBytes(folder, `cold-${round}`, (await Promise.all(jobs)).map(toGrpcCall)));
-        }
-        return grpc(await theService(), files, 'allow', calls);
-      },
-      http_check_warm_token: async () => {
-        const file = await writeBytes(folder, 'http', [toHttpCall(token)]);
-        return http(await theService(), file, '', count(8_000));
-      },
-      opa_server: async () => {
-        const file = await writeBytes(folder, 'opa', [toOpaCall()]);
-        return http(await start(startOpa()), file, '"allow":true', count(6_000));
-      },
-    };
-    const rows: Row[] = [];
-    for (const name of names) rows.push({ name, ...(await makers[name]()) });
+    const rows = new Map<RowName, Row>();
+    for (const name of names) rows.set(name, await makers[name]());
     return { rows, stop };
   } catch (error) {
     await stop();

@@ -1,5 +1,5 @@
-import { fork } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort } from '../support/ports.ts';
 import { eventually, startProgram } from '../support/programs.ts';
@@ -8,6 +8,8 @@ import type { TestIssuer } from '../support/tokens.ts';
 import { ROOT, requireTool } from '../support/tools.ts';
 import type { LoadResult } from './latency.ts';
 import type { LoadAnswer, LoadOrder } from './load.ts';
+import type { Figures } from './row.ts';
+import type { TaskAnswer, TaskOrder } from './task.ts';
 
 /** A server under measurement: a process of its own. */
 export interface Measured {
@@ -23,13 +25,29 @@ export async function startEcho(file: 'echo-http2.ts' | 'echo-grpc-js.ts'): Prom
   return { pid: program.pid, port: () => port, stop: () => program.stop() };
 }
 
-/** The service as it is run: config file, checked-in bundle, one issuer, decision events into a file. */
-export async function startMeasuredService(folder: string, issuer: TestIssuer): Promise<Measured> {
-  const jwksFile = join(folder, 'jwks.json');
+export interface MeasuredServiceOptions {
+  /** Default: the checked-in bundle without its limits. */
+  readonly bundleFile?: string;
+  /** Sections of the config that replace the usual ones. */
+  readonly sections?: Readonly<Record<string, unknown>>;
+}
+
+/** The service as it is run: config file, bundle, one issuer, decision events into a file. */
+export async function startMeasuredService(
+  folder: string,
+  issuer: TestIssuer,
+  { bundleFile, sections = {} }: MeasuredServiceOptions = {},
+): Promise<Measured> {
+  const own = await mkdtemp(join(folder, 'service-'));
+  const jwksFile = join(own, 'jwks.json');
   await issuer.writeJwks(jwksFile);
-  const service = await startService({
-    config: await toServiceConfig({ issuer, jwksFile, eventsFile: join(folder, 'events.jsonl') }),
+  const config = await toServiceConfig({
+    issuer,
+    jwksFile,
+    eventsFile: join(own, 'events.jsonl'),
+    ...(bundleFile === undefined ? {} : { bundleFile }),
   });
+  const service = await startService({ config: { ...config, ...sections } });
   return { pid: service.program.pid, port: (door) => service.port(door), stop: () => service.stop() };
 }
 
@@ -54,6 +72,42 @@ export async function startOpa(): Promise<Measured> {
   return { pid: program.pid, port: () => port, stop: () => program.stop() };
 }
 
+/** A program that measures itself. */
+export interface Task {
+  readonly pid: number;
+  run(order: TaskOrder): Promise<Figures>;
+  stop(): Promise<void>;
+}
+
+export async function startTask(file: string, args: readonly string[]): Promise<Task> {
+  const child = fork(join(ROOT, 'test/bench', file), args);
+  return {
+    pid: child.pid ?? -1,
+    run: async (order) => {
+      const answer = await asked<TaskAnswer>(child, order);
+      if ('error' in answer) throw new Error(answer.error);
+      return answer.figures;
+    },
+    stop: async () => {
+      child.kill();
+    },
+  };
+}
+
+/** The one answer to a message; rejects where the process ends before it. */
+function asked<Answer>(child: ChildProcess, order: TaskOrder | LoadOrder): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const ended = (): void => reject(new Error('the process ended before it answered'));
+    child.once('exit', ended);
+    child.once('message', (answer) => {
+      child.off('exit', ended);
+      // Each program answers what its protocol says.
+      resolve(answer as Answer);
+    });
+    child.send(order);
+  });
+}
+
 /** The one process that makes all load. */
 export interface LoadGenerator {
   run(order: LoadOrder): Promise<LoadResult>;
@@ -63,14 +117,11 @@ export interface LoadGenerator {
 export function startLoadGenerator(): LoadGenerator {
   const child = fork(join(ROOT, 'test/bench/load.ts'));
   return {
-    run: (order) =>
-      new Promise((resolve, reject) => {
-        child.once('message', (answer: LoadAnswer) => {
-          if ('error' in answer) reject(new Error(answer.error));
-          else resolve(answer.result);
-        });
-        child.send(order);
-      }),
+    run: async (order) => {
+      const answer = await asked<LoadAnswer>(child, order);
+      if ('error' in answer) throw new Error(answer.error);
+      return answer.result;
+    },
     stop: () => {
       child.kill();
     },

@@ -5,7 +5,12 @@ import { parse } from 'yaml';
 import { exitCodeOf } from '../../src/main.ts';
 import { runCaptured } from '../support/captured-io.ts';
 import { describeWith } from '../support/describe-with.ts';
-import { HTTP_CLIENT_HEADERS, HTTP_REQUEST_HEADERS, HTTP_UPSTREAM_HEADERS } from '../support/envoy-config.ts';
+import {
+  HTTP_CLIENT_HEADERS,
+  HTTP_REQUEST_HEADERS,
+  HTTP_UPSTREAM_HEADERS,
+  QUOTA_HEADERS,
+} from '../support/envoy-config.ts';
 import { startProgram } from '../support/programs.ts';
 import { ROOT, requireTool } from '../support/tools.ts';
 
@@ -57,6 +62,7 @@ describe('every Envoy sample is safe to copy', () => {
     expect(names(authz.allowed_headers)).toEqual(expect.arrayContaining([...HTTP_REQUEST_HEADERS]));
     expect(names(response.allowed_upstream_headers)).toEqual([...HTTP_UPSTREAM_HEADERS]);
     expect(names(response.allowed_client_headers)).toEqual([...HTTP_CLIENT_HEADERS]);
+    expect(names(response.allowed_client_headers_on_success)).toEqual([...QUOTA_HEADERS, 'x-served-model']);
   });
 });
 
@@ -70,6 +76,7 @@ interface ExtAuthzFilter {
     readonly authorization_response: {
       readonly allowed_upstream_headers: Matchers;
       readonly allowed_client_headers: Matchers;
+      readonly allowed_client_headers_on_success: Matchers;
     };
   };
 }

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
 import { afterAll, expect, test } from 'vitest';
-import { quotaConfigSchema } from '../../src/quota/config.ts';
 import { createMemoryTable } from '../../src/quota/memory-table.ts';
 import { checkHistory } from '../support/history-checker.ts';
 import { parseHistory } from '../support/quota-history/history.ts';
+import { MEMORY_STORE } from '../support/quota-history/memory-config.ts';
 import type { MemoryWorkerData } from '../support/quota-history/memory-worker.ts';
 import { createScenario, termsOf } from '../support/quota-history/scenario.ts';
 import { caseCount, seedOf } from '../support/seed.ts';
@@ -21,16 +21,7 @@ afterAll(async () => {
 test('eight threads on one memory table leave a history that is linearisable, over by 0', async () => {
   const seed = seedOf('quota history, memory');
   const operations = Math.ceil(caseCount(100_000) / WORKERS);
-  const { max_buckets, max_outsider_buckets, max_reservations } = quotaConfigSchema.properties.store.properties;
-  const store = {
-    kind: 'memory',
-    max_buckets: max_buckets.default,
-    max_outsider_buckets: max_outsider_buckets.default,
-    max_reservations: max_reservations.default,
-    key_prefix: 'unused:',
-    cold_start_seconds: 0,
-  } as const;
-  const table = createMemoryTable({ store, settleHorizonSeconds: 60, key: randomBytes(16) });
+  const table = createMemoryTable({ store: MEMORY_STORE, settleHorizonSeconds: 60, key: randomBytes(16) });
   const start = new Int32Array(new SharedArrayBuffer(4));
   const texts: Promise<string>[] = [];
   const ready: Promise<void>[] = [];
@@ -63,11 +54,15 @@ test('eight threads on one memory table leave a history that is linearisable, ov
   const terms = termsOf(createScenario('memory', WORKERS, PER_SECOND));
   const lines = await Promise.all(texts);
   const ranMs = performance.now() - startedMs;
-  if (process.env['KEEP'] !== undefined) (await import('node:fs')).writeFileSync('/tmp/sp/hist.jsonl', lines.join('\n'));
-  const verdict = checkHistory(lines.flatMap((text) => parseHistory(text, terms)), { oneClock: false });
+  const verdict = checkHistory(
+    lines.flatMap((text) => parseHistory(text, terms)),
+    { oneClock: false },
+  );
   const { operations: count, taken, refused, over, faults } = verdict;
   const checkedMs = performance.now() - startedMs - ranMs;
-  console.info(`memory: ${count} operations in ${Math.round(ranMs)} ms, ${taken} taken, ${refused} refused; over by ${over}, ${faults.length} faults; checked in ${Math.round(checkedMs)} ms`);
+  console.info(
+    `memory: ${count} operations in ${Math.round(ranMs)} ms, ${taken} taken, ${refused} refused; over by ${over}, ${faults.length} faults; checked in ${Math.round(checkedMs)} ms`,
+  );
   expect(faults.slice(0, 20)).toEqual([]);
   expect(over).toBe(0);
   expect(Math.min(taken, refused)).toBeGreaterThan(count / 20);

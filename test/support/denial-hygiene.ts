@@ -45,9 +45,12 @@ function problemLeak(status: number, body: string): string | undefined {
     return 'its problem details are no JSON';
   }
   if (!isObject(problem)) return 'its problem details are no object';
-  const more = Object.keys(problem).find((key) => !MEMBERS.has(key));
-  if (more !== undefined) return `the member \`${more}\``;
   const { reason, title, decision_id: id } = problem;
+  const isQuota = status === 429 && reason === 'quota_exceeded';
+  const more = Object.keys(problem).find((key) => !MEMBERS.has(key) && !(isQuota && QUOTA_MEMBERS.has(key)));
+  if (more !== undefined) return `the member \`${more}\``;
+  const told = isQuota ? quotaLeak(problem) : undefined;
+  if (told !== undefined) return told;
   if (problem['status'] !== status) return `its \`status\` is not the answer's, ${status}`;
   if (!REASONS.has(reason)) return `the reason \`${String(reason)}\``;
   // It is one of the list.
@@ -56,6 +59,27 @@ function problemLeak(status: number, body: string): string | undefined {
     return 'the decision id';
   return undefined;
 }
+
+/** What a refusal by the quota says more. */
+const QUOTA_MEMBERS: ReadonlySet<string> = new Set(['type', 'violated-policies', 'error']);
+
+/** Only that it was the quota, and names of limits that are the caller's own. */
+function quotaLeak({ type, error, ...rest }: Readonly<Record<string, unknown>>): string | undefined {
+  if (type !== undefined && type !== 'https://iana.org/assignments/http-problem-types#quota-exceeded')
+    return 'its `type`';
+  const violated = rest['violated-policies'];
+  if (violated !== undefined && !(Array.isArray(violated) && violated.every((name) => typeof name === 'string'))) {
+    return 'its `violated-policies`';
+  }
+  return error === undefined || JSON.stringify(error) === OPENAI_ERROR ? undefined : 'its `error`';
+}
+
+const OPENAI_ERROR = JSON.stringify({
+  message: 'Rate limit reached: wait before the next request.',
+  type: 'rate_limit_error',
+  param: null,
+  code: 'rate_limit_exceeded',
+});
 
 const ID = /^[A-Za-z0-9-]{0,64}$/;
 

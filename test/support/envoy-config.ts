@@ -81,7 +81,27 @@ export const HTTP_UPSTREAM_HEADERS = [
 ] as const;
 
 /** What a denial of the HTTP door may show the client. */
-export const HTTP_CLIENT_HEADERS = ['content-type', 'www-authenticate', 'retry-after', 'allow', 'location'] as const;
+/** What a denial may tell the client; the quota's are told on an Allow too. */
+export const QUOTA_HEADERS = [
+  'ratelimit',
+  'ratelimit-policy',
+  'x-ratelimit-limit-requests',
+  'x-ratelimit-limit-tokens',
+  'x-ratelimit-remaining-requests',
+  'x-ratelimit-remaining-tokens',
+  'x-ratelimit-reset-requests',
+  'x-ratelimit-reset-tokens',
+] as const;
+export const HTTP_CLIENT_HEADERS = [
+  'content-type',
+  'www-authenticate',
+  'retry-after',
+  'retry-after-ms',
+  'x-should-retry',
+  ...QUOTA_HEADERS,
+  'allow',
+  'location',
+] as const;
 
 /** A whole bootstrap: listeners and admin on ephemeral loopback ports. */
 export function toEnvoyConfig(options: EnvoyOptions): JsonObject {

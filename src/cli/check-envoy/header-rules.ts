@@ -116,9 +116,9 @@ export const headerRules: readonly Rule[] = [
     check: (bootstrap, report) => {
       for (const { http } of filters(bootstrap)) {
         const list = field(http, 'authorization_response', 'allowed_client_headers_on_success');
-        const taken = OWNED_HEADERS.filter((name) => isOwned(name) && takesName(list, name));
+        const taken = [...OWNED_HEADERS, RESERVATION_ID].filter((name) => isOwned(name) && takesName(list, name));
         if (list === undefined || taken.length === 0) continue;
-        const text = `clients are told ${taken.join(', ')}, which are for the upstream; delete them here`;
+        const text = `clients are told ${taken.join(', ')}, which are not for them; delete them here`;
         report(list, 'allowed_client_headers_on_success', text);
       }
     },
@@ -161,6 +161,8 @@ const OF_CALLERS: readonly string[] = ['x-forwarded-for', 'x-api-key', 'dpop'];
 /** What the HTTP service is sent whatever the lists say. */
 const SENT_BY_ITSELF: readonly string[] = ['authorization', 'content-length', 'x-envoy-auth-partial-body'];
 
+/** The gateway's metering settles what is held by it. */
+const RESERVATION_ID = 'x-sallyport-reservation-id';
 const SHOWN_ON_DENIAL: readonly string[] = ['content-type', 'www-authenticate', 'retry-after'];
 
 function filters({ guarded }: Bootstrap): readonly { readonly config: Setting; readonly http: Setting | undefined }[] {

@@ -38,6 +38,15 @@ export function createRateLimitMethod(ports: RateLimitMethodPorts): UnaryMethod<
   const read = createReader();
   const mayOverride = createOverrideCheck(config.may_override);
 
+  function judge(message: Buffer, context: CallContext): RateLimitVerdict | Promise<RateLimitAnswer> {
+    const request = read(message);
+    if (typeof request === 'string') return { kind: 'refused', cause: request };
+    if (request.privileged && !mayOverride(context)) {
+      return { kind: 'refused', cause: 'negative hits or a limit of his own from a caller not in `may_override`' };
+    }
+    return limit(request);
+  }
+
   function undecided(cause: string): Buffer {
     count('undecided');
     logger.limited('ratelimit_undecided', 'warn', { door: DOOR, cause, answer: onError }, 'a limit was not decided');
@@ -45,14 +54,14 @@ export function createRateLimitMethod(ports: RateLimitMethodPorts): UnaryMethod<
   }
 
   return {
-    async ask(message, context) {
-      const request = read(message);
-      if (typeof request === 'string') return { kind: 'refused', cause: request };
-      if (request.privileged && !mayOverride(context)) {
-        return { kind: 'refused', cause: 'negative hits or a limit of his own from a caller not in `may_override`' };
+    ask(message, context) {
+      // No `async` function: one that returns a promise waits three more turns for it.
+      try {
+        const answer = judge(message, context);
+        return answer instanceof Promise ? inTime(answer, context.deadlineMs, startTimer) : Promise.resolve(answer);
+      } catch (error) {
+        return Promise.reject(error);
       }
-      const answer = limit(request);
-      return answer instanceof Promise ? inTime(answer, context.deadlineMs, startTimer) : answer;
     },
     askUnread(code, cause) {
       return Promise.resolve<RateLimitVerdict>({ kind: UNDECIDED.has(code) ? 'undecided' : 'refused', cause });
@@ -126,7 +135,16 @@ function inTime(
   if (deadlineMs === undefined) return answer;
   return new Promise((resolve, reject) => {
     const cancel = startTimer(deadlineMs, () => resolve(LATE));
-    answer.then(resolve, reject).finally(cancel);
+    answer.then(
+      (decided) => {
+        cancel();
+        resolve(decided);
+      },
+      (error: unknown) => {
+        cancel();
+        reject(error);
+      },
+    );
   });
 }
 

@@ -3,18 +3,26 @@ import { describeWith } from '../../support/describe-with.ts';
 import { bundleTrials } from './bundle-source.ts';
 import { clockTrials } from './clock.ts';
 import { configTrials } from './config.ts';
+import { dataDirTrials } from './data-dir.ts';
 import { diskTrials } from './disk.ts';
 import { loopTrials } from './event-loop.ts';
 import { jwksTrials } from './jwks.ts';
 import { logTrials } from './log-sink.ts';
 import { DEPENDENCIES, type Dependency, FAULTS, MATRIX, type Trials } from './matrix.ts';
+import { memoryTrials } from './memory-store.ts';
 import { policyTrials } from './policy-engine.ts';
-import { quotaTrials } from './quota-store.ts';
+import { allowTrials, localShareTrials, moneyTrials, neverSeenTrials, quotaTrials } from './quota-store.ts';
 
 /** SECURITY row 3: each cell of the matrix is a test, and the matrix says what it wants. */
 const TRIALS: Readonly<Record<Dependency, Trials>> = {
   JWKS: jwksTrials,
   'quota store': quotaTrials,
+  'quota store, local_share': localShareTrials,
+  'quota store, allow': allowTrials,
+  'quota store, money that says allow': moneyTrials,
+  'quota store, never seen': neverSeenTrials,
+  'quota store in memory': memoryTrials,
+  data_dir: dataDirTrials,
   'bundle source': bundleTrials,
   disk: diskTrials,
   clock: clockTrials,
@@ -67,7 +75,7 @@ describeWith(['opa', 'envoy'], 'every dependency fails closed in every way', () 
 
   afterAll(() => {
     const deviations = started - judged.filter(({ wanted, seen }) => wanted === seen).length;
-    const widths = [14, 14];
+    const widths = [36, 14];
     const lines = judged.map(({ dependency, fault, wanted, seen }) =>
       [
         dependency.padEnd(widths[0] ?? 0),

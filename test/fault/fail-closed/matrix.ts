@@ -4,6 +4,12 @@ import type { CoreCode } from '../../../src/decision/errors.ts';
 export const DEPENDENCIES = [
   'JWKS',
   'quota store',
+  'quota store, local_share',
+  'quota store, allow',
+  'quota store, money that says allow',
+  'quota store, never seen',
+  'quota store in memory',
+  'data_dir',
   'bundle source',
   'disk',
   'clock',
@@ -35,6 +41,12 @@ export type Wanted =
   | `deny ${CoreCode}`
   /** Both doors deny although the core itself could not decide. */
   | 'deny, by the door'
+  /** So many pass on the local share, each counted and logged; both doors deny the next. */
+  | `${number} unverified, then deny ${CoreCode}`
+  /** All pass, as the charge and the config say, each counted and logged. */
+  | 'every one unverified'
+  /** Nothing that could not be written is acknowledged. */
+  | 'settle 503, windows denied, and well again after'
   /** The service does not start, and leaves this exit code behind. */
   | `exit ${number}`
   /** Nothing listens while the fault lasts, then the service does not start. */
@@ -67,17 +79,90 @@ export const MATRIX: Readonly<Record<Dependency, Readonly<Record<Fault, Cell>>>>
     // It answered once: the last good set holds up to its maximum age, and not longer.
     stalled: 'deny issuer_unavailable',
   },
+  // The real Redis store behind the real limiter; what is taken too late is given back.
   'quota store': {
     down: 'deny quota_unavailable',
-    slow: 'deny deadline',
-    hang: 'deny deadline',
-    garbage: 'deny internal',
-    partial: 'deny internal',
-    reset: 'deny internal',
+    slow: 'deny quota_unavailable',
+    hang: 'deny quota_unavailable',
+    garbage: 'deny quota_unavailable',
+    partial: 'deny quota_unavailable',
+    reset: 'deny quota_unavailable',
     full: 'deny quota_unavailable',
-    'wrong version': 'deny internal',
-    // The store is well and the event loop was not: the answer is judged by the clock, not by the timer.
-    stalled: 'deny deadline',
+    'wrong version': 'deny quota_unavailable',
+    // The store is well and the event loop was not: nothing is known against the store.
+    stalled: 'deny overloaded',
+  },
+  // Of a limit of 20 the share of one half, once.
+  'quota store, local_share': {
+    down: '10 unverified, then deny quota_unavailable',
+    slow: '10 unverified, then deny quota_unavailable',
+    hang: '10 unverified, then deny quota_unavailable',
+    garbage: '10 unverified, then deny quota_unavailable',
+    partial: '10 unverified, then deny quota_unavailable',
+    reset: '10 unverified, then deny quota_unavailable',
+    full: '10 unverified, then deny quota_unavailable',
+    'wrong version': '10 unverified, then deny quota_unavailable',
+    stalled: 'deny overloaded',
+  },
+  // `quota.failure.allow` is on.
+  'quota store, allow': {
+    down: 'every one unverified',
+    slow: 'every one unverified',
+    hang: 'every one unverified',
+    garbage: 'every one unverified',
+    partial: 'every one unverified',
+    reset: 'every one unverified',
+    full: 'every one unverified',
+    'wrong version': 'every one unverified',
+    stalled: 'deny overloaded',
+  },
+  'quota store, money that says allow': {
+    down: 'deny quota_unavailable',
+    slow: 'deny quota_unavailable',
+    hang: 'deny quota_unavailable',
+    garbage: 'deny quota_unavailable',
+    partial: 'deny quota_unavailable',
+    reset: 'deny quota_unavailable',
+    full: 'deny quota_unavailable',
+    'wrong version': 'deny quota_unavailable',
+    stalled: 'deny overloaded',
+  },
+  // The charge says `local_share`, and what the share is part of is not known.
+  'quota store, never seen': {
+    down: 'deny quota_unavailable',
+    slow: 'deny quota_unavailable',
+    hang: 'deny quota_unavailable',
+    garbage: 'deny quota_unavailable',
+    partial: 'deny quota_unavailable',
+    reset: 'deny quota_unavailable',
+    full: 'deny quota_unavailable',
+    'wrong version': 'deny quota_unavailable',
+    stalled: { notApplicable: 'a stall at the start is a late start' },
+  },
+  'quota store in memory': {
+    // Not started.
+    down: 'deny quota_unavailable',
+    slow: { notApplicable: 'it answers at once; a lock that is not free is `stalled`' },
+    hang: { notApplicable: 'it answers at once; a lock that is not free is `stalled`' },
+    garbage: { notApplicable: 'its files are read at the start only (`data_dir`)' },
+    // Of a window whose journal was cut off, and of one that cannot be written.
+    partial: 'deny quota_unavailable',
+    reset: 'deny quota_unavailable',
+    full: 'deny quota_unavailable',
+    'wrong version': { notApplicable: 'it is part of this process' },
+    stalled: 'deny overloaded',
+  },
+  data_dir: {
+    down: 'exit 1',
+    slow: { notApplicable: 'usage is acknowledged when it is synced, however late; windows are `event loop`' },
+    hang: { notApplicable: 'usage that is never synced is never acknowledged; windows are `event loop`' },
+    garbage: 'exit 1',
+    partial: 'exit 1',
+    // Another process has it.
+    reset: 'exit 1',
+    full: 'settle 503, windows denied, and well again after',
+    'wrong version': { notApplicable: 'each line says what it is, and one that does not is quarantined' },
+    stalled: { notApplicable: 'as `hang`' },
   },
   'bundle source': {
     down: 'deny no_bundle',

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { copyFileSync, cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { readCatalog } from '../../../src/cli/check-data/catalog.ts';
@@ -10,7 +11,7 @@ import { createKeys } from '../../../src/cli/keys.ts';
 import { runCaptured } from '../../support/captured-io.ts';
 import { describeWith } from '../../support/describe-with.ts';
 import { type Envoy, startEnvoy } from '../../support/envoy.ts';
-import { type ExtAuthz, HTTP_REQUEST_HEADERS } from '../../support/envoy-config.ts';
+import { type ExtAuthz, HTTP_CLIENT_HEADERS, HTTP_REQUEST_HEADERS } from '../../support/envoy-config.ts';
 import { createEventFile } from '../../support/event-file.ts';
 import { type Answer, ask } from '../../support/http-client.ts';
 import { buildPolicyBundle, type PolicyBundle } from '../../support/policy-bundle.ts';
@@ -47,6 +48,7 @@ describeWith(['envoy', 'opa'], 'one model, callers with API keys', () => {
       at: { ports: [service.port(`ext_authz_${door}`)] },
       body: { maxBytes: 2 ** 20 },
       requestHeaders: [...HTTP_REQUEST_HEADERS, 'x-api-key'],
+      clientHeaders: [...HTTP_CLIENT_HEADERS, 'retry-after-ms', 'x-should-retry', 'ratelimit*', 'x-ratelimit-*'],
     });
     envoy = await startEnvoy({
       upstreams: { upstream: { ports: [upstream.port] } },
@@ -111,6 +113,27 @@ describeWith(['envoy', 'opa'], 'one model, callers with API keys', () => {
     upstream.reset();
     return key;
   };
+
+  /** One call with each of these keys, all of them together. */
+  const atOnce = async (
+    shown: readonly string[],
+    door: (typeof DOORS)[number] = 'grpc',
+  ): Promise<{ readonly answers: readonly Answer[]; readonly seconds: number }> => {
+    const startMs = performance.now();
+    const answers = await Promise.all(shown.map((key) => call(door, { 'x-api-key': key })));
+    return { answers, seconds: (performance.now() - startMs) / 1000 };
+  };
+
+  /** What a bucket of this size lets pass in this time, and the model saw; `before`: what was taken of it just before. */
+  const expectWithin = (answers: readonly Answer[], size: number, seconds: number, before = 0): number => {
+    const passed = answers.filter(({ status }) => status === 200).length;
+    expect(answers.filter(({ status }) => status !== 200 && status !== 429)).toEqual([]);
+    expect(passed).toBeGreaterThanOrEqual(size - before);
+    expect(passed).toBeLessThanOrEqual(size + size * seconds + 1);
+    expect(upstream.count()).toBe(passed);
+    return passed;
+  };
+
   const acme = (): Promise<string> => newKey('--tenant', 'acme', '--tier', 'paid');
 
   describe.each(DOORS)('through Envoy, %s', (door) => {
@@ -168,6 +191,36 @@ describeWith(['envoy', 'opa'], 'one model, callers with API keys', () => {
       expect((await call(door, trial)).status).toBe(200);
     });
 
+    test('a key has 10 a second, and is told when there is more', async () => {
+      const [key, other] = [await acme(), await acme()];
+      const { answers, seconds } = await atOnce(
+        Array.from({ length: 30 }, () => key),
+        door,
+      );
+      const passed = expectWithin(answers, 10, seconds, 1);
+      console.info(`${door}: ${passed} of 30 passed in ${seconds.toFixed(2)} s`);
+      for (const { status, headers, body } of answers) {
+        if (status !== 429) continue;
+        expect(headers).toMatchObject({
+          'retry-after': '1',
+          'retry-after-ms': expect.stringMatching(/^\d{1,3}$/),
+          'ratelimit-policy': '"client-rps";q=10;w=1;qu="requests"',
+          ratelimit: '"client-rps";r=0;t=1',
+          'x-ratelimit-limit-requests': '10',
+          'x-ratelimit-remaining-requests': '0',
+          'x-ratelimit-reset-requests': expect.stringMatching(/^\d{1,3}ms$/),
+          'content-type': 'application/problem+json',
+        });
+        expect(JSON.parse(body)).toMatchObject({
+          type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+          reason: 'quota_exceeded',
+          'violated-policies': ['client-rps'],
+          error: { code: 'rate_limit_exceeded' },
+        });
+      }
+      expect((await call(door, { 'x-api-key': other })).status).toBe(200);
+    });
+
     test('a revoked key is refused soon, and a rotated one beside its successor is not', async () => {
       const key = await acme();
       const kept = await acme();
@@ -181,11 +234,29 @@ describeWith(['envoy', 'opa'], 'one model, callers with API keys', () => {
     });
   });
 
-  test('the data has no fault, and its only opening is the limit that nobody counts yet', () => {
+  test('an endpoint has 100 a second for all of its callers, and says nothing of them', async () => {
+    const callers: string[] = [];
+    while (callers.length < 30) callers.push(await keys('create', '--tenant', 'acme', '--tier', 'paid'));
+    for (const key of callers) {
+      await eventually(async () => ((await call('grpc', { 'x-api-key': key })).status === 401 ? undefined : true));
+    }
+    // All is there again after a second.
+    await sleep(1_100);
+    upstream.reset();
+    const { answers, seconds } = await atOnce(callers.flatMap((key) => Array.from({ length: 10 }, () => key)));
+    const passed = expectWithin(answers, 100, seconds);
+    console.info(`30 keys: ${passed} of 300 passed in ${seconds.toFixed(2)} s`);
+    for (const { status, headers, body } of answers) {
+      expect(headers['ratelimit-policy']).toBe('"client-rps";q=10;w=1;qu="requests"');
+      if (status === 429) expect(JSON.parse(body)).not.toHaveProperty('violated-policies');
+    }
+  });
+
+  test('the data has no fault and no opening', () => {
     const data: unknown = JSON.parse(readFileSync(join(import.meta.dirname, 'catalog/data.json'), 'utf8'));
     const { catalog, faults } = readCatalog(data);
     expect(faults).toEqual([]);
-    expect(lintData({ catalog: data }, catalog.routes).map(({ warning }) => warning)).toEqual(['no_limit']);
+    expect(lintData({ catalog: data }, catalog.routes).map(({ warning }) => warning)).toEqual([]);
   });
 
   test('no key is in the decision log, and its id is', async () => {

@@ -101,7 +101,9 @@ export function toBucketEvents(history: readonly RecordedOperation[], oneClock: 
         of(charge.terms).hidden.push({ events: [one], optional: true });
       }
     } else if (answer.kind === 'taken') told(plans[answer.plan] ?? [], answer.states, true);
-    else if (answer.kind === 'exceeded') plans.forEach((charges, at) => told(charges, answer.states[at] ?? [], false));
+    else if (answer.kind === 'exceeded') {
+      for (const [at, charges] of plans.entries()) told(charges, answer.states[at] ?? [], false);
+    }
   }
 
   function addCharge(operation: RecordedOperation, index: number, charges: readonly BucketCharge[]): void {

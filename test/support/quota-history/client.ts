@@ -48,8 +48,7 @@ export async function runClient(options: ClientOptions): Promise<void> {
     const reservation = open.length > 0 && roll >= 0.45 ? open.splice(random.below(open.length), 1)[0] : undefined;
     if (reservation === undefined) {
       if (roll > 0.98) await forced();
-      else if (roll > 0.95)
-        await peek(hot);
+      else if (roll > 0.95) await peek(hot);
       else await take(drawPlans());
     } else if (roll < 0.75) await settle(reservation);
     else if (roll < 0.87) await release(reservation);
@@ -60,7 +59,7 @@ export async function runClient(options: ClientOptions): Promise<void> {
       open.push(reservation);
     }
     // Tells what no answer of these did.
-    if (reservation !== undefined && random.chance(0.5)) await peek(hot);
+    if (reservation !== undefined && random.chance(0.8)) await peek(hot);
     // What is settled or given back once more changes nothing.
     if (reservation !== undefined && random.chance(0.05)) await settle(reservation);
   }

@@ -157,7 +157,7 @@ export interface Interleaving {
   readonly now: () => Instant;
   readonly nowUs: () => number;
   /** Ends when all clients have. */
-  run(clients: readonly Promise<void>[]): Promise<void>;
+  readonly run: (clients: readonly Promise<void>[]) => Promise<void>;
 }
 
 export function createInterleaving(random: Random): Interleaving {

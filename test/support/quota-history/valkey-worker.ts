@@ -38,7 +38,7 @@ await Promise.all(
       client: worker * perProcess + at,
       random: createRandom(seed + worker * perProcess + at),
       operations,
-      now: systemClock.now,
+      now: () => systemClock.now(),
       nowUs: () => Number(process.hrtime.bigint() / 1000n),
       clockSlackMs: 20,
       record: (operation) => history.push(operation),

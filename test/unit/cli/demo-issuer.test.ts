@@ -86,7 +86,7 @@ const FORBIDDEN: readonly Forbidden[] = [
     },
   },
   { what: 'the operations port off loopback', sections: { operations: { listen: '0.0.0.0:8282' } } },
-  { what: 'a Redis store', sections: { quota: { store: { kind: 'redis' } } }, says: 'quota.store.kind' },
+  { what: 'a Redis store', sections: { quota: { store: { kind: 'redis', url: 'redis://127.0.0.1:6379' } } } },
   { what: 'more than one worker', sections: { workers: 2 }, says: 'workers' },
   { what: 'Kubernetes', env: { KUBERNETES_SERVICE_HOST: '10.0.0.1' } },
   { what: 'Kubernetes without an address', env: { KUBERNETES_SERVICE_HOST: '' } },

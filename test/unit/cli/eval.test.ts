@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -7,11 +7,14 @@ import { exitCodeOf } from '../../../src/main.ts';
 import { type Ran, type RunOptions, runCaptured } from '../../support/captured-io.ts';
 import { toServiceConfig } from '../../support/service.ts';
 import { createTestIssuer, type TestIssuer } from '../../support/tokens.ts';
+import { ROOT } from '../../support/tools.ts';
 
 const INFER = '/tenant-a/llama-3-8b/infer';
 const BODY = '{"prompt":"hi"}';
 const WHOLE = ['-X', 'POST', '-d', BODY, '-H', 'x-envoy-auth-partial-body: false'];
 const ALICE = 'subject=alice,tenant=tenant-a,tier=premium,role=analyst,role=inference';
+
+const SHIPPED_SHA256 = readFileSync(join(ROOT, 'bundles/authz.tar.gz.sha256'), 'utf8').slice(0, 64);
 
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-eval-'));
 const config = join(folder, 'sallyport.yaml');
@@ -147,6 +150,26 @@ describe('eval, on a config with an issuer', () => {
       ['--config', 'sallyport.yaml', '--as', ALICE, '-X', 'POST', '-d', '@body.json', '-H', WHOLE[5] ?? '', INFER],
       { cwd: folder },
     );
+    expect(stdout).toMatch(/^decision {3}allow$/m);
+  });
+});
+
+describe('eval, on the config of a running service', () => {
+  test('charges nobody: neither its store nor its folder is touched', async () => {
+    const own = join(folder, 'running.yaml');
+    const bundles = { authz: { file: join(ROOT, 'bundles/authz.tar.gz'), trust: { sha256: SHIPPED_SHA256 } } };
+    // Nothing listens there, and a file is where the folder would be.
+    const store = { kind: 'redis', url: 'redis://127.0.0.1:1' };
+    writeFileSync(join(folder, 'taken'), '');
+    const quota = { store, data_dir: join(folder, 'taken') };
+    writeFileSync(own, stringify({ ...(await toServiceConfig()), bundles, quota }));
+    const { code, stdout, stderr } = await evaluate(['--config', own, '--as', ALICE, ...WHOLE, INFER]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/^decision {3}allow$/m);
+  });
+
+  test('a caller of whom no subject is said can be charged all the same', async () => {
+    const { stdout } = await evaluate(['--as', 'tenant=tenant-a,tier=premium,role=inference', ...WHOLE, INFER]);
     expect(stdout).toMatch(/^decision {3}allow$/m);
   });
 });

@@ -331,6 +331,58 @@ describe('metering', () => {
     });
   });
 
+  test('a route that requires limits is denied by a decision that has none', async () => {
+    const route = { ...inferRoute, requiredLimits: ['requests'] };
+    const { limits: _none, ...named } = NAMED;
+    const asked = (parts: Partial<typeof route>) =>
+      core({
+        decisions: new Map([['default', named]]),
+        currentGeneration: () =>
+          generation(
+            { 'authz/decision': { allow: true } },
+            { inspect: () => inspected({ route: { ...route, ...parts } }) },
+          ),
+      }).authorize(accessRequest());
+    expect((await asked({})).decision).toMatchObject({ kind: 'deny', code: 'quota_missing' });
+    expect((await asked({ requiredLimits: [] })).decision).toMatchObject({ kind: 'allow' });
+  });
+
+  test.each([
+    { what: 'costs nothing', charges: [{ cost: 0 }], asked: 0 },
+    { what: 'costs something', charges: [{ cost: 1 }], asked: 1 },
+    { what: 'costs something in part', charges: [{ cost: 0 }, { name: 'other', cost: 1 }], asked: 1 },
+    { what: 'holds nothing', charges: [{ cost: 0, reserve: { ttl_seconds: 1 } }], asked: 1 },
+  ])('what $what of an anonymous caller asks a store $asked times', async ({ charges, asked }) => {
+    const route = { ...inferRoute, requiredLimits: ['requests'] };
+    const plan = charges.map((parts) => ({ ...requestCharge, key: ['address'], ...parts }));
+    let takes = 0;
+    const authorize = (authenticate: () => typeof anonymous | ReturnType<typeof verified>) =>
+      core({
+        authenticate,
+        currentGeneration: () =>
+          generation(
+            { 'authz/decision': { allow: true }, 'authz/limits': plan },
+            { inspect: () => inspected({ route }) },
+          ),
+        quota: quota((taken) => {
+          takes += 1;
+          return taken('t-1', { requests: requestState });
+        }),
+      }).authorize(accessRequest());
+    expect((await authorize(() => anonymous)).decision.kind).toBe('allow');
+    expect(takes).toBe(asked);
+    expect((await authorize(() => verified())).quota).toMatchObject({ limits: { requests: { verified: true } } });
+  });
+
+  test('the anonymous are not counted by the peer that carries them', async () => {
+    const peer = { spiffeId: 'spiffe://example.org/gateway', trustDomain: 'example.org', dnsSans: [] };
+    const { decision } = await core({
+      authenticate: () => ({ ...anonymous, peer }),
+      currentGeneration: limits([{ ...requestCharge, key: ['peer'] }]),
+    }).authorize(accessRequest());
+    expect(decision).toMatchObject({ code: 'invalid_charges' });
+  });
+
   test.each([
     { kind: 'exceeded', retryMs: 1_500, code: 'quota_exceeded' },
     { kind: 'unavailable', cause: 'down', code: 'quota_unavailable' },

@@ -311,9 +311,12 @@ describe('the text that stands for a principal', () => {
     expect(keys).toEqual([principalKey(tenantA), principalKey(tenantA)]);
   });
 
-  test('is there for nobody without a name', () => {
-    expect(principalKey(nameless)).toBeUndefined();
+  test('is one for all of a tenant and issuer who have no name', () => {
+    const others = [{ ...nameless, tenant: 'tenant-b' }, { ...nameless, issuer: 'https://other.test' }, tenantA];
+    expect(new Set([nameless, ...others].map(principalKey)).size).toBe(4);
+    expect(principalKey(nameless)).toBe(principalKey({ ...nameless, roles: ['other'] }));
     const facts = { method: 'POST', inspected: inspected(), principal: nameless, peer: null };
-    expect(() => parsePlans([{ ...rate, key: ['principal'] }], facts)).toThrow('`principal`');
+    const [plan] = parsePlans([{ ...rate, key: ['principal'] }], facts);
+    expect(plan?.[0]?.key).toEqual([principalKey(nameless)]);
   });
 });

@@ -40,6 +40,32 @@ describe('the check of what denials reveal', () => {
     expect(leakOf(denial)).toBeUndefined();
   });
 
+  const ERROR = {
+    message: 'Rate limit reached: wait before the next request.',
+    type: 'rate_limit_error',
+    param: null,
+    code: 'rate_limit_exceeded',
+  };
+  const quota = (parts: object = {}) => ({
+    status: 429,
+    contentType: PROBLEM,
+    body: JSON.stringify({
+      type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+      ...{ status: 429, title: titleOf('quota_exceeded'), reason: 'quota_exceeded', decision_id: ID },
+      ...{ 'violated-policies': ['client-rps'], error: ERROR },
+      ...parts,
+    }),
+  });
+
+  test('lets a refusal by the quota name limits, and only as it is to be written', () => {
+    expect(leakOf(quota())).toBeUndefined();
+    expect(leakOf(quota({ detail: 'x' }))).toBeDefined();
+    expect(leakOf(quota({ type: 'https://policies.test/tenant-b' }))).toBeDefined();
+    expect(leakOf(quota({ 'violated-policies': [{ tenant: 'tenant-b' }] }))).toBeDefined();
+    expect(leakOf(quota({ error: { ...ERROR, message: 'tenant-b has used it up' } }))).toBeDefined();
+    expect(leakOf(problem({ 'violated-policies': ['client-rps'] }))).toBeDefined();
+  });
+
   test.each([
     ['a model in a title', problem({ title: 'llama-3-8b is not yours' })],
     ['a detail', problem({ detail: 'x' })],

@@ -254,6 +254,28 @@ describe('exported', () => {
     );
   });
 
+  test.each([
+    ['=1+1', "'=1+1"],
+    ['+1', "'+1"],
+    ['-2+3', "'-2+3"],
+    ['@SUM(A1)', "'@SUM(A1)"],
+    ['\t=1', "'\t=1"],
+    ['\r=1', `"'\r=1"`],
+    ['=HYPERLINK("x","y")', `"'=HYPERLINK(""x"",""y"")"`],
+    ['a=1', 'a=1'],
+  ])('as CSV in which no spreadsheet finds a formula: %j', async (name, cell) => {
+    const ledger = await world.open();
+    const charges = [{ name, unit: 'tokens' as const, held: 1, cost: 2 }];
+    await ledger.append(settledEvent(5, { tenant: name, charges }));
+    await ledger.stop();
+    const csv = await collect(exportUsage({ folders: [world.folder], format: 'csv', by: ['tenant'] }));
+    const head = cell.endsWith('"') ? `${cell.slice(0, -1)} (tokens)"` : `${cell} (tokens)`;
+    expect(csv).toEqual([
+      `tenant,settled,expired,input_tokens,cached_tokens,output_tokens,${head}\r\n`,
+      `${cell},1,0,5,0,1,2\r\n`,
+    ]);
+  });
+
   test('as JSON, of some days, by what was asked', async () => {
     const json = await text({ format: 'json', by: ['tenant'], from: '2026-11-02', to: '2026-11-02' });
     expect(json).toContain('"budget (nano_usd)":18014398509481982');

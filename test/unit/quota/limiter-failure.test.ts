@@ -95,15 +95,18 @@ describe('a store that fails', () => {
     await expect(take([charge({ on_failure: 'allow' })])).rejects.toThrow('a bug');
   });
 
-  test('holds nothing of a reservation that it cannot keep: all of it is spent', async () => {
+  test('holds nothing of a reservation that it cannot keep: a plan that reserves has no local share', async () => {
     const { take, store } = limiterWith(REDIS);
     store.fault = down();
     const held = tokens({ on_failure: 'local_share', cost: 3000 });
-    expect(await take([held])).toMatchObject({
+    expect(await take([held])).toMatchObject({ kind: 'unavailable', state: { taken: false } });
+    expect((await take([share(), held])).kind).toBe('unavailable');
+    const whole = tokens({ on_failure: 'local_share', cost: 3000, reserve: undefined });
+    expect(await take([held], [whole])).toMatchObject({
+      kind: 'taken',
       take: { reservationId: undefined },
-      state: { limits: { tpm: { remaining: 2000 } } },
+      state: { plan: 1, limits: { tpm: { remaining: 2000 } } },
     });
-    expect((await take([held])).kind).toBe('unavailable');
   });
 });
 

@@ -125,6 +125,8 @@ export function limiterWith(config: QuotaConfig = CONFIG, parts: Partial<Limiter
     report: (event) => events.push(event),
     ...parts,
   });
+  // In the period of its start a replica has no share of its own.
+  clock.advance(3_600_000);
   return {
     limiter,
     store,

@@ -7,7 +7,7 @@ import type { LedgerEvent } from '../../../src/quota/ledger-event.ts';
 import { toNote } from '../../../src/quota/note.ts';
 import { createSettlement, type Settlement } from '../../../src/quota/settlement.ts';
 import type { SettlementReport } from '../../../src/quota/settlement-answer.ts';
-import type { OnExpiry } from '../../../src/quota/settlement-expiry.ts';
+import type { OnExpiry } from '../../../src/quota/settlement-open-text.ts';
 import type { ManualClock } from '../../support/manual-clock.ts';
 import { createReferenceBucketStore } from '../../support/reference-bucket-store.ts';
 

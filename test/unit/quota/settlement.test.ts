@@ -22,6 +22,8 @@ let store: TroubledStore;
 let ledger: MemoryLedger;
 let replica: Replica;
 const ID = idOf(1);
+/** A hold of 60 s, and the horizon after its end. */
+const CLOSED_MS = (60 + HORIZON_SECONDS) * 1000;
 const usage = (prompt: number, completion: number) => ({ prompt_tokens: prompt, completion_tokens: completion });
 
 beforeEach(async () => {
@@ -135,6 +137,51 @@ describe('a settle', () => {
   });
 });
 
+describe('a stream that is longer than the settle horizon', () => {
+  const stream = async (seconds: number) => {
+    await reserve(store, replica.settlement, clock, ID);
+    for (let at = 0; at < seconds; at += 50) {
+      clock.advance(50_000);
+      expect(outcome(await replica.settlement.renew(ID, 60))).toBe('200 renewed');
+    }
+  };
+
+  test('is settled while its hold is live, for what it used', async () => {
+    await stream(1000);
+    expect(await settle(ID, usage(10, 100_000))).toBe('200 settled');
+    expect(await settle(ID, usage(10, 100_000))).toBe('200 already');
+    expect(await standing()).toEqual({ level: 100_010, held: 0 });
+    expect(kinds()).toEqual(['settled']);
+  });
+
+  test.each([
+    [0, '200 settled', ['settled']],
+    [1, '410 late', ['late']],
+  ])('may be settled for one horizon after the hold, and %i ms later is %s', async (ms, answer, lines) => {
+    await stream(850);
+    clock.advance(60_000 + HORIZON_SECONDS * 1000 + ms);
+    expect(await settle(ID, usage(10, 100_000))).toBe(answer);
+    expect(kinds()).toEqual(lines);
+    expect(await standing()).toEqual({ level: ms === 0 ? 100_010 : 4096, held: 0 });
+  });
+
+  test('is so at a replica that never saw it, and its end is written down by the other only if nobody does', async () => {
+    const other = createReplica(store, clock, createMemoryLedger());
+    await stream(1000);
+    expect(outcome(await other.settlement.settle(ID, usage(5, 5)))).toBe('200 settled');
+    for (let second = 0; second < 20; second += 1) await tick(100_000);
+    expect(kinds()).toEqual([]);
+  });
+
+  test('is written down as expired after the horizon behind its renewed end, not before', async () => {
+    await stream(1000);
+    await tick(60_000 + HORIZON_SECONDS * 1000);
+    expect(kinds()).toEqual([]);
+    for (let second = 0; second < 5; second += 1) await tick();
+    expect(kinds()).toEqual(['expired']);
+  });
+});
+
 describe('refused are', () => {
   test.each<[string, string, unknown, string, string | undefined]>([
     ['no reservation id', 'x', usage(1, 1), '400 malformed', undefined],
@@ -176,6 +223,16 @@ describe('refused are', () => {
     await store.release(ID, charges, clock.now());
     expect(await settle()).toBe('409 released');
     expect(await standing()).toEqual({ level: 0, held: 0 });
+  });
+
+  test('usage of what nobody knows, which is written down with its numbers', async () => {
+    expect(await settle(idOf(7))).toBe('404 unknown');
+    expect(await settle(idOf(7, START_MS - 900_001))).toBe('410 late');
+    const used = { shape: 'openai_chat', input: 100, cached: 0, output: 20 };
+    expect(ledger.events).toMatchObject([
+      { reason: 'unknown', usage: used },
+      { reason: 'late', usage: used },
+    ]);
   });
 
   test('ids that are guessed, with a bounded number of lines in the ledger', async () => {
@@ -331,7 +388,7 @@ describe('a reservation that nobody settles', () => {
       { name: 'parallel', kind: 'concurrency', unit: 'requests', calendar: undefined, zone: undefined, cost: 1 },
     );
     await reserve(store, replica.settlement, clock, ID, plan);
-    await tick(HORIZON_SECONDS * 1000);
+    await tick(CLOSED_MS);
     expect(kinds()).toEqual([]);
     await tick(3_000);
     await tick(3_000);
@@ -358,7 +415,7 @@ describe('a reservation that nobody settles', () => {
     await reserve(store, replica.settlement, clock, ID);
     await tick(120_000);
     await end();
-    await tick(HORIZON_SECONDS * 1000);
+    await tick(CLOSED_MS);
     await tick(3_000);
     expect(kinds()).not.toContain('expired');
   });
@@ -374,7 +431,7 @@ describe('a reservation that nobody settles', () => {
     await next.settlement.start();
     replica.settlement.closed(ID);
     await tick(70_000);
-    await tick(HORIZON_SECONDS * 1000);
+    await tick(CLOSED_MS);
     await tick();
     expect(kinds()).toEqual(['expired']);
     expect(next.reports).toContainEqual({ kind: 'expired' });
@@ -384,7 +441,7 @@ describe('a reservation that nobody settles', () => {
     await reserve(store, replica.settlement, clock, ID);
     await tick(70_000);
     store.trouble = 'down';
-    await tick(HORIZON_SECONDS * 1000);
+    await tick(CLOSED_MS);
     await tick();
     store.trouble = 'none';
     ledger.full = true;
