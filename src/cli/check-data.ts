@@ -13,7 +13,7 @@ import { parseArguments } from './arguments.ts';
 import { readCatalog } from './check-data/catalog.ts';
 import { type Combination, combinationsOf } from './check-data/combinations.ts';
 import { createJudge, type Finding } from './check-data/judge.ts';
-import { lintOverrides } from './check-data/limits.ts';
+import { lintBursts, lintOverrides } from './check-data/limits.ts';
 import { lintData, type Warning } from './check-data/lint.ts';
 import { type Command, EXIT, type Io, UsageError } from './command.ts';
 
@@ -22,8 +22,8 @@ const HELP = `sallyport check-data [BUNDLE] [--config FILE] [--json] [--strict]
 Asks the policy of a bundle about every caller (tenant and tier of the data, and the anonymous) on every route, model
 and operation, and names what passes uncharged (no limit counts it) or unbounded (any size of payload). Names first
 what in the data means nothing: unknown keys, tiers, models and tenants, and twins; and warns of routes without a size
-limit, without a schema or without a limit, of overrides that are over, and of CORS wildcards with credentials anywhere
-in the data.
+limit, without a schema or without a limit, of bursts below their size, of overrides that are over, and of CORS
+wildcards with credentials anywhere in the data.
 
   sallyport check-data                              the bundle and the default decision of sallyport.yaml
   sallyport check-data bundles/authz.tar.gz         a bundle file, its SHA-256 not compared with a pin
@@ -126,9 +126,13 @@ async function read(path: string): Promise<Uint8Array> {
 async function examine({ bundle, decision, memoryMaxMb }: Subject): Promise<Report> {
   const { decision: entrypoint, limits } = decision;
   requireEntrypoints([bundle], limits === undefined ? [entrypoint] : [entrypoint, limits]);
-  const { catalog, faults, overrides } = readCatalog(bundle.dataValue['catalog']);
+  const { catalog, faults, limits: terms, overrides } = readCatalog(bundle.dataValue['catalog']);
   const clock = { now: () => ({ epochMs: Date.now(), monotonicMs: performance.now() }) };
-  const warnings = [...lintData(bundle.dataValue, catalog.routes), ...lintOverrides(overrides, clock.now().epochMs)];
+  const warnings = [
+    ...lintData(bundle.dataValue, catalog.routes),
+    ...lintBursts(terms),
+    ...lintOverrides(overrides, clock.now().epochMs),
+  ];
   // Nobody waits here, so no evaluation is over its budget.
   const settings: Pick<PolicyConfig, 'budget_ms' | 'memory_max_mb' | 'decisions'> = {
     budget_ms: 60_000,

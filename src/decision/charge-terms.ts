@@ -153,7 +153,7 @@ function readDimensions(value: unknown): readonly Dimension[] {
 }
 
 function isDimension(text: string): text is Dimension {
-  return DIMENSIONS.has(text) || (text.startsWith('claim:') && text.length <= MAX_TEXT);
+  return DIMENSIONS.has(text) || (/^claim:./.test(text) && text.length <= MAX_TEXT);
 }
 
 const DIMENSIONS: ReadonlySet<string> = new Set([
@@ -246,7 +246,7 @@ function readMeter({ weights, prices }: Fields, unit: Unit, reserved: boolean): 
 const ONE_EACH: Meter = { input: 1, cached: 1, output: 1, per: 1 };
 const MAX_WEIGHT = 1_000;
 /** A million dollars for a million tokens. */
-const MAX_PRICE = 1e15;
+export const MAX_PRICE = 1e15;
 
 function rates(value: unknown, key: string, most: number): Omit<Meter, 'per'> {
   if (!isObject(value)) throw invalidCharges(`\`${key}\` is not an object`);
@@ -283,5 +283,6 @@ function checkRange({ name, kind, unit, burst, periodSeconds = 0, reserve, cost 
   }
 }
 
-const MAX_TTL_SECONDS = 86_400;
+/** The longest that something is held without being renewed. */
+export const MAX_TTL_SECONDS = 86_400;
 const MAX_PERIOD_SECONDS = 366 * 86_400;

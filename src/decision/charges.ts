@@ -75,7 +75,7 @@ export interface ChargeFacts {
   readonly peer: Peer | null;
 }
 
-const MAX_CHARGES_PER_PLAN = 16;
+export const MAX_CHARGES_PER_PLAN = 16;
 const MAX_PLANS = 8;
 
 /**

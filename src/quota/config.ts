@@ -9,7 +9,7 @@ export interface QuotaConfig {
   readonly deadline_ms: number;
   /** Folder of the usage ledger and of the memory store's journal. */
   readonly data_dir?: string;
-  /** How old a reservation may be when it is settled. */
+  /** How long after the end of its hold a reservation may be settled. */
   readonly settle_horizon_seconds: number;
   readonly max_holds_per_principal: number;
   readonly failure: QuotaFailureConfig;
@@ -60,7 +60,7 @@ export const quotaConfigSchema = {
         },
         max_buckets: { ...positive, minimum: 1024, maximum: 16_777_216, default: 131_072 },
         max_outsider_buckets: { ...positive, minimum: 1024, maximum: 16_777_216, default: 65_536 },
-        max_reservations: { ...positive, minimum: 64, maximum: 1_048_576, default: 16_384 },
+        max_reservations: { ...positive, minimum: 64, maximum: 1_048_576, default: 32_768 },
         url: { type: 'string', minLength: 1, description: '`rediss://user:password@host:6379/0`' },
         cluster_urls: { type: 'array', items: { type: 'string', minLength: 1 }, minItems: 1, maxItems: 64 },
         key_prefix: {
@@ -106,7 +106,7 @@ export const quotaConfigSchema = {
       ...positive,
       maximum: 86_400,
       default: 900,
-      description: 'How old a reservation may be when its usage is reported; older ones are answered 410.',
+      description: 'How long after the end of its hold the usage of a reservation may be reported; later it is 410.',
     },
     max_holds_per_principal: {
       ...positive,

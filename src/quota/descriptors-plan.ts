@@ -1,5 +1,5 @@
 import type { ChargeTerms } from '../decision/charge-terms.ts';
-import type { Charge, TakeRequest } from '../decision/charges.ts';
+import { type Charge, MAX_CHARGES_PER_PLAN, type TakeRequest } from '../decision/charges.ts';
 import {
   type DescriptorEntry,
   type DescriptorMatch,
@@ -130,7 +130,7 @@ function toTakes(domain: string, buckets: readonly BucketUse[]): readonly Planne
   for (const use of buckets) {
     const name = use.rule.terms.name;
     const group = groups.find(
-      (one) => one.length < MAX_CHARGES && one.every((other) => other.rule.terms.name !== name),
+      (one) => one.length < MAX_CHARGES_PER_PLAN && one.every((other) => other.rule.terms.name !== name),
     );
     if (group === undefined) groups.push([use]);
     else group.push(use);
@@ -142,7 +142,6 @@ function toTakes(domain: string, buckets: readonly BucketUse[]): readonly Planne
 }
 
 /** Of one plan, as of those that policies make. */
-const MAX_CHARGES = 16;
 
 /** What only gives back is looked at too, and refuses nothing. */
 function toCharge({ rule: { terms }, key, hits, givenBack }: BucketUse): Charge {

@@ -1,3 +1,4 @@
+import { MAX_PRICE } from '../decision/charge-terms.ts';
 import { isObject } from '../decision/json.ts';
 import { checkTerms } from './limits-terms.ts';
 
@@ -125,8 +126,6 @@ function checkPrice(model: string, price: Data, report: ReportFault): void {
     }
   }
 }
-
-const MAX_PRICE = 1e15;
 
 function checkCaps(section: readonly (readonly [string, Data])[], path: string, report: ReportFault): void {
   for (const [name, { max_output_tokens: most }] of section) {

@@ -59,6 +59,10 @@ function checkAmounts(name: string, limit: Data, cost: number, report: ReportFau
   const sizes = amountsOf(limit, 'size', path, report);
   const bursts = limit['burst'] === undefined ? ONE_SIZE : amountsOf(limit, 'burst', path, report);
   if (sizes === undefined || bursts === undefined) return;
+  // What is no key of a charge is told already.
+  const terms = Object.fromEntries(Object.entries(limit).filter(([key]) => key !== 'burst' && CHARGE_KEYS.has(key)));
+  const priced = limit['unit'] === 'nano_usd' ? { prices: { input: 0, output: 0 } } : {};
+  const sample = { ...terms, ...priced, name, cost };
   const told = new Set<string>();
   const tell = (place: string, fault: string | undefined): void => {
     // One fault of the terms is one of every size.
@@ -70,10 +74,10 @@ function checkAmounts(name: string, limit: Data, cost: number, report: ReportFau
   const [anyBurst] = bursts.values();
   for (const [of, size] of sizes) {
     const burst = bursts.has(of) ? bursts.get(of) : anyBurst;
-    tell(sizes.size === 1 ? path : `${path}.size.${of}`, faultOf(name, limit, { size, burst, cost }));
+    tell(sizes.size === 1 ? path : `${path}.size.${of}`, faultOf(sample, size, burst));
   }
   for (const [of, burst] of bursts) {
-    if (of !== '' && !sizes.has(of)) tell(`${path}.burst.${of}`, faultOf(name, limit, { size: anySize, burst, cost }));
+    if (of !== '' && !sizes.has(of)) tell(`${path}.burst.${of}`, faultOf(sample, anySize, burst));
   }
 }
 
@@ -132,18 +136,11 @@ function checkCounting({ cost, weights, reserve, mode }: Data, path: string, rep
   }
 }
 
-function faultOf(
-  name: string,
-  limit: Data,
-  { size, burst, cost }: { readonly size: unknown; readonly burst: unknown; readonly cost: number },
-): string | undefined {
+function faultOf(sample: Data, size: unknown, burst: unknown): string | undefined {
   if (size === undefined) return 'has no `size`';
-  // What is no key of a charge is told already.
-  const terms = Object.fromEntries(Object.entries(limit).filter(([key]) => key !== 'burst' && CHARGE_KEYS.has(key)));
-  const priced = limit['unit'] === 'nano_usd' ? { prices: { input: 0, output: 0 } } : {};
   const amounts = { limit: size === 'unlimited' ? 1 : size, ...(burst === undefined ? {} : { burst }) };
   try {
-    parseChargeTerms({ ...terms, ...priced, ...amounts, name, cost });
+    parseChargeTerms({ ...sample, ...amounts });
     return undefined;
   } catch (error) {
     if (!(error instanceof RequestFault)) throw error;

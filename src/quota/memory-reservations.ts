@@ -163,7 +163,7 @@ export function createMemoryReservations(table: MemoryTable): MemoryReservations
   }
 
   return {
-    findRoom: slots.findRoom,
+    findRoom: (owner, holds, steadyMs) => slots.findRoom(owner, holds, steadyMs),
     nextName: () => {
       const name = (f64[counters + NAME] ?? 0) + 1;
       f64[counters + NAME] = name;
@@ -222,9 +222,9 @@ export function createMemoryReservations(table: MemoryTable): MemoryReservations
       f64[wordOf(slot) + 5] = expiresSteadyMs;
       slots.moved(slot);
     },
-    firstEnded: slots.firstEnded,
+    firstEnded: (steadyMs) => slots.firstEnded(steadyMs),
     heldOf: (slot) => ({ name: f64[wordOf(slot) + 3] ?? 0, held: readAllHeld(slot) }),
-    end: slots.end,
+    end: (slot) => slots.end(slot),
     rebuild: () => slots.rebuild((slot) => i32[wordOf(slot) * 2 + 4] === OPEN),
     isOpen: (slot, words, at, steadyMs) => slot >= 0 && isOf(slot, words, at) && mustStay(slot, steadyMs),
   };

@@ -153,8 +153,12 @@ export function createMemorySettling(view: MemoryView): MemorySettling {
         if (entry === 0) return undefined;
         const { slot, plan, epochMs } = ids.read(entry);
         const stored = reservations.read(slot, ids.sought);
-        if (stored === undefined)
-          return { state: PLAIN[ids.stateOf(entry)], plan, note: '', amounts: [], expiresMs: epochMs };
+        if (stored === undefined) {
+          const state = ids.stateOf(entry);
+          // Another reservation has its slot.
+          if (state === 'held') return undefined;
+          return { state: PLAIN[state], plan, note: '', amounts: [], expiresMs: epochMs };
+        }
         const known = {
           state: stored.state,
           plan: stored.plan,
@@ -230,4 +234,4 @@ export function createMemorySettling(view: MemoryView): MemorySettling {
 }
 
 const OWN = 'own';
-const PLAIN = { taken: 'open', held: 'open', settled: 'settled', released: 'released' } as const;
+const PLAIN = { taken: 'open', settled: 'settled', released: 'released' } as const;

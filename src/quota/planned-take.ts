@@ -1,5 +1,5 @@
 import { invalidCharges } from '../decision/charge-fields.ts';
-import type { ChargePlan, TakeRequest } from '../decision/charges.ts';
+import { type ChargePlan, MAX_CHARGES_PER_PLAN, type TakeRequest } from '../decision/charges.ts';
 import type { QuotaMetrics } from '../telemetry/quota-metrics.ts';
 import { createBucketTags } from './bucket-tags.ts';
 import { createChargeShapes, createHoldsCap, type PlannedCharge, type PlannedPlan, toPlanned } from './bucket-terms.ts';
@@ -59,8 +59,8 @@ export function createTakePlanner(options: TakePlannerOptions): TakePlanner {
       const cost = hold === undefined ? charge.terms.cost : costOf(charge, tenant, model ?? request.model);
       charges.push(toPlanned(shape, charge.key, cost, tags));
     }
-    if (ttlMs > 0 && plan.length >= MAX_CHARGES) {
-      throw invalidCharges(`a plan that holds has at most ${MAX_CHARGES - 1} charges`);
+    if (ttlMs > 0 && plan.length >= MAX_CHARGES_PER_PLAN) {
+      throw invalidCharges(`a plan that holds has at most ${MAX_CHARGES_PER_PLAN - 1} charges`);
     }
     // The anonymous, whose holders are addresses, have no tenant.
     if (ttlMs > 0) charges.push(cap.planned(request.holder, tenant === '' ? 'outsiders' : 'callers', ttlMs, tags));
@@ -101,7 +101,6 @@ export interface TakePlannerOptions {
 
 /** What stores keep of one reservation. */
 const MAX_NOTE_BYTES = 1024;
-const MAX_CHARGES = 16;
 
 /** The model that a plan is for, as its note has it. */
 function modelOf(plan: ChargePlan, asked: string): string {

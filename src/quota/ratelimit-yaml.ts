@@ -242,7 +242,10 @@ class FileReader {
     if (!isAlias(node)) return node;
     this.#aliases += 1;
     if (this.#aliases > MAX_ALIASES) {
-      this.#report.fault(this.#lineOf(node) ?? 1, `more than ${MAX_ALIASES} aliases, counted each time that one is met`);
+      this.#report.fault(
+        this.#lineOf(node) ?? 1,
+        `more than ${MAX_ALIASES} aliases, counted each time that one is met`,
+      );
       throw new TooManyFaults();
     }
     return this.#targets.get(node);

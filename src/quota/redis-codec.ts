@@ -4,8 +4,8 @@ import type { Reservation } from './bucket-store.ts';
 
 /**
  * What goes to the scripts and comes back: numbers as the eight bytes of a double, low byte first, none as text. A charge
- * is kind, enforced, hold (0 none, 1 released on expiry, 2 charged, 3 charged and recorded as a charge), refundable, then limit, burst, period, cost, time to
- * live, and of a window the four ends of the last, this and the next one.
+ * is kind, enforced, hold (0 none, 1 released on expiry, 2 charged, 3 charged and recorded as a charge), refundable, then
+ * limit, burst, period, cost, time to live, and of a window the four ends of the last, this and the next one.
  */
 export function chargeBytes({ windows }: BucketTerms): number {
   return windows === undefined ? PLAIN_BYTES : WINDOW_BYTES;

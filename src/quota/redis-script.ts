@@ -237,7 +237,8 @@ return pack('<Bd', 0, now)
 /**
  * Buckets by themselves. KEYS: marker, buckets. ARGV: the marker as it must be; `charge` (forced), `refund` (of the
  * window that starts where the charge says), `confirm` or `cancel` (of what the last argument holds provisionally) or
- * `peek`; one charge each, as a take has them, a refund with the start of its window behind. Answers 0 and the states, 4 where a window is of another time, 9 where the marker is another.
+ * `peek`; one charge each, as a take has them, a refund with the start of its window behind. Answers 0 and the states,
+ * 4 where a window is of another time, 9 where the marker is another.
  */
 const BUCKETS = `
 local now = timeMs()

@@ -155,5 +155,5 @@ async function tell(connection: RedisConnection, ...parts: readonly string[]): P
 
 /** What a server will not do, in its code alone: the text may hold names. */
 export function refusal({ code }: RespError, command = 'a script'): StoreFault {
-  return new StoreFault('refused', `the quota store refuses ${command}: ${code}`);
+  return new StoreFault(code === 'OOM' ? 'full' : 'refused', `the quota store refuses ${command}: ${code}`);
 }

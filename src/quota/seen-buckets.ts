@@ -8,40 +8,32 @@ export interface SeenBuckets {
   of(tenant: string): PlannedPlan;
 }
 
-/** Keeps the last charges of each tenant, and sorts them only when it is asked. In bounded memory. */
+/** Keeps some hundred buckets of each tenant, those first seen go first. In bounded memory. */
 export function createSeenBuckets(): SeenBuckets {
-  const tenants = new LRUCache<string, Seen>({ max: MAX_TENANTS });
+  const tenants = new LRUCache<string, Map<string, PlannedPlan[number]>>({ max: MAX_TENANTS });
   return {
     note: (tenant, charges) => {
       // The anonymous have no tenant.
       if (tenant === '') return;
       let seen = tenants.get(tenant);
       if (seen === undefined) {
-        seen = { charges: [], next: 0 };
+        seen = new Map();
         tenants.set(tenant, seen);
       }
       for (const charge of charges) {
-        if (lengthOf(charge.key) > MAX_KEY) continue;
-        seen.charges[seen.next] = charge;
-        seen.next = (seen.next + 1) % MAX_CHARGES;
+        const { terms, shape, key } = charge;
+        // What is counted across tenants is no tenant's.
+        if (terms.scope !== 'tenant' || shape.internal || lengthOf(key) > MAX_KEY) continue;
+        seen.set(terms.id, charge);
+        if (seen.size > MAX_BUCKETS) seen.delete(seen.keys().next().value ?? '');
       }
     },
-    of: (tenant) => {
-      const { charges = [] } = tenants.peek(tenant) ?? {};
-      // What is counted across tenants is no tenant's.
-      const own = charges.filter(({ terms, shape }) => terms.scope === 'tenant' && !shape.internal);
-      return [...new Map(own.map((charge) => [charge.terms.id, charge])).values()];
-    },
+    of: (tenant) => [...(tenants.peek(tenant)?.values() ?? [])],
   };
 }
 
-interface Seen {
-  readonly charges: PlannedPlan[number][];
-  next: number;
-}
-
 const MAX_TENANTS = 512;
-const MAX_CHARGES = 64;
+const MAX_BUCKETS = 256;
 /** In characters, all values of a key together: callers choose some of them, and they are kept as they are. */
 const MAX_KEY = 1024;
 

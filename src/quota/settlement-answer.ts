@@ -1,3 +1,5 @@
+import { MAX_TTL_SECONDS } from '../decision/charge-terms.ts';
+
 /** What a report of usage, or a renewal, is answered: an HTTP status and what its body says. */
 export type SettleAnswer = SettleDone | SettleRefused;
 
@@ -30,9 +32,6 @@ export type RefusedReason =
   | 'ledger_unavailable'
   | 'not_yet_applied'
   | 'overloaded';
-
-/** How long a hold may last, as in a charge's `reserve`. */
-export const MAX_TTL_SECONDS = 86_400;
 
 export const ANSWERS = {
   malformed: {

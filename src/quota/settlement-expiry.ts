@@ -4,7 +4,7 @@ import type { Ledger } from './ledger.ts';
 import type { ExpiredEvent, LedgerCharge } from './ledger-event.ts';
 import { parseNote } from './note.ts';
 import type { SettlementReport } from './settlement-answer.ts';
-import { type OnExpiry, type OpenEntry, parseOpenText, toOpenText, toReserved } from './settlement-open-text.ts';
+import { createNoteReader, type OnExpiry, type OpenEntry, parseOpenText, toOpenText } from './settlement-open-text.ts';
 
 /** The reservations of this process that nobody settled yet. */
 export interface OpenReservations {
@@ -46,13 +46,11 @@ export interface OpenReservationsOptions {
 const GRACE_MS = 2_000;
 const MAX_OPEN = 100_000;
 const MAX_PER_SWEEP = 2_000;
-/** Notes are the same for calls that are: each is there once. */
-const MAX_NOTES = 4_096;
 
 export function createOpenReservations(options: OpenReservationsOptions): OpenReservations {
   const { store, ledger, clock, horizonSeconds, report, maxOpen = MAX_OPEN } = options;
   const open = new Map<string, Open>();
-  const notes = new Map<string, string>();
+  const toReserved = createNoteReader();
   let isOutside = false;
 
   function add({ id, ...entry }: OpenEntry): void {
@@ -65,11 +63,7 @@ export function createOpenReservations(options: OpenReservationsOptions): OpenRe
 
   function withReserved(known: Open, found: Reservation): Open {
     const reserved = toReserved(found);
-    if (reserved === undefined) return known;
-    if (notes.size >= MAX_NOTES) notes.clear();
-    const note = notes.get(reserved.note) ?? reserved.note;
-    notes.set(note, note);
-    return { ...known, reserved: { ...reserved, note } };
+    return reserved === undefined ? known : { ...known, reserved };
   }
 
   async function look(id: string, known: Open): Promise<void> {
@@ -113,16 +107,21 @@ export function createOpenReservations(options: OpenReservationsOptions): OpenRe
         if (isOutside || left === 0) return;
         if (known.reserved !== undefined) continue;
         left -= 1;
-        const found = store.look(id, clock.now());
-        // Only a store outside answers later.
-        isOutside = found instanceof Promise;
-        if (found instanceof Promise) found.catch(() => undefined);
-        else if (found?.state === 'open') open.set(id, withReserved(known, found));
+        try {
+          const found = store.look(id, clock.now());
+          // Only a store outside answers later.
+          isOutside = found instanceof Promise;
+          if (found instanceof Promise) found.catch(() => undefined);
+          else if (found?.state === 'open') open.set(id, withReserved(known, found));
+        } catch (cause) {
+          report({ kind: 'store_failed', cause });
+          return;
+        }
       }
     },
-    toText: () => toOpenText(entriesOf(open)),
+    toText: () => toOpenText(open),
     restore: (text) => {
-      for (const entry of parseOpenText(text)) add(entry);
+      for (const entry of parseOpenText(text, toReserved)) add(entry);
     },
     sweep: async (alone) => {
       const { epochMs } = clock.now();
@@ -145,10 +144,6 @@ export function createOpenReservations(options: OpenReservationsOptions): OpenRe
 interface Open extends Omit<OpenEntry, 'id'> {
   /** When the store is to be asked: after the holds ended, and when nothing can change any more. */
   readonly nextMs: number;
-}
-
-function* entriesOf(open: ReadonlyMap<string, Open>): Generator<OpenEntry> {
-  for (const [id, { nextMs: _nextMs, ...entry }] of open) yield { id, ...entry };
 }
 
 /**

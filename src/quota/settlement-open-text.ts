@@ -21,11 +21,11 @@ const MAX_NOTES = 16 * 1024 * 1024;
 const NOTE = 'note ';
 
 /** One line each, below the note that they share; those without one come first. */
-export function toOpenText(entries: Iterable<OpenEntry>): string {
+export function toOpenText(entries: Iterable<readonly [string, Omit<OpenEntry, 'id'>]>): string {
   const bare: string[] = [];
   const byNote = new Map<string, string[]>();
   let size = 0;
-  for (const { id, expiresMs, onExpiry, reserved } of entries) {
+  for (const [id, { expiresMs, onExpiry, reserved }] of entries) {
     const line = `${id} ${expiresMs} ${onExpiry.join()}`;
     let lines = reserved === undefined ? undefined : byNote.get(reserved.note);
     if (reserved !== undefined && lines === undefined && size + reserved.note.length <= MAX_NOTES) {
@@ -41,7 +41,7 @@ export function toOpenText(entries: Iterable<OpenEntry>): string {
 }
 
 /** Leaves out what cannot be read. */
-export function* parseOpenText(text: string): Generator<OpenEntry> {
+export function* parseOpenText(text: string, toReserved = createNoteReader()): Generator<OpenEntry> {
   let note: string | undefined;
   for (const line of text.split('\n')) {
     if (line.startsWith(NOTE)) {
@@ -61,12 +61,33 @@ export function* parseOpenText(text: string): Generator<OpenEntry> {
 }
 
 /** `undefined` for a note that cannot be read, or is of other charges. */
-export function toReserved({ plan, note, amounts }: Reserved): Reserved | undefined {
+export type NoteReader = (reserved: Reserved) => Reserved | undefined;
+
+/** Calls that are the same have the same note: the last 4,096 are read once, and each is there once. */
+export function createNoteReader(): NoteReader {
+  const read = new Map<string, { readonly note: string; readonly charges: number }>();
+  const readOnce = (plan: number, note: string): { readonly note: string; readonly charges: number } => {
+    const key = `${plan} ${note}`;
+    const known = read.get(key);
+    if (known !== undefined) return known;
+    if (read.size >= MAX_READ) read.clear();
+    const one = { note, charges: note.includes('\n') ? -1 : countCharges(note, plan) };
+    read.set(key, one);
+    return one;
+  };
+  return ({ plan, note, amounts }) => {
+    const known = readOnce(plan, note);
+    const isWhole = known.charges === amounts.length && amounts.every((amount) => Number.isSafeInteger(amount));
+    return isWhole ? { plan, note: known.note, amounts } : undefined;
+  };
+}
+
+const MAX_READ = 4_096;
+
+function countCharges(note: string, plan: number): number {
   try {
-    const { charges } = parseNote(note, plan);
-    const isWhole = charges.length === amounts.length && amounts.every((amount) => Number.isSafeInteger(amount));
-    return isWhole && !note.includes('\n') ? { plan, note, amounts } : undefined;
+    return parseNote(note, plan).charges.length;
   } catch {
-    return undefined;
+    return -1;
   }
 }

@@ -1,10 +1,11 @@
+import { MAX_TTL_SECONDS } from '../decision/charge-terms.ts';
 import type { Clock, StartTimer } from '../decision/ports.ts';
 import type { BucketStore } from './bucket-store.ts';
 import type { Ledger } from './ledger.ts';
 import type { LedgerEvent, SettledEvent } from './ledger-event.ts';
 import type { NotedCharge } from './note.ts';
 import { parseReservationId } from './reservation-id.ts';
-import { ANSWERS, MAX_TTL_SECONDS, type SettleAnswer, type SettlementReport } from './settlement-answer.ts';
+import { ANSWERS, type SettleAnswer, type SettlementReport } from './settlement-answer.ts';
 import { badUsage, costsOf, toSettledEvent } from './settlement-event.ts';
 import { createOpenReservations } from './settlement-expiry.ts';
 import type { OnExpiry } from './settlement-open-text.ts';
@@ -48,8 +49,8 @@ const MAX_BACKLOG = 20_000;
 const TICK_MS = 1_000;
 const SAVE_TICKS = 10;
 const MAX_FAILURES = 16;
-/** A store in this process is asked for so many reservations whenever those that are open are saved. */
-const MAX_REMEMBERED = 5_000;
+/** A store in this process is asked for so many reservations in a tick: a few milliseconds. */
+const MAX_REMEMBERED = 250;
 
 /** What is in the ledger and not, or not surely, in the store. */
 interface Waiting {
@@ -199,7 +200,8 @@ export function createSettlement(options: SettlementOptions): Settlement {
       if (ledger !== undefined && applied !== noted) await ledger.noteApplied(applied);
       noted = applied;
       ticks += 1;
-      if (ticks % SAVE_TICKS === 0) await saveOpen(MAX_REMEMBERED);
+      open?.remember(MAX_REMEMBERED);
+      if (ticks % SAVE_TICKS === 0) await saveOpen();
       await open?.sweep(turns.alone);
     } catch (cause) {
       report({ kind: 'store_failed', cause });
@@ -207,8 +209,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
   }
 
   /** What a process that is killed had open is known to the next one, but for the last ten seconds. */
-  async function saveOpen(remembered: number): Promise<void> {
-    open?.remember(remembered);
+  async function saveOpen(): Promise<void> {
     const text = open?.toText() ?? '';
     if (text !== saved) await ledger?.saveOpen(text);
     saved = text;
@@ -267,7 +268,8 @@ export function createSettlement(options: SettlementOptions): Settlement {
       cancelTick = undefined;
       await ticking;
       await tick();
-      await saveOpen(Number.POSITIVE_INFINITY).catch((cause: unknown) => report({ kind: 'ledger_failed', cause }));
+      open?.remember(Number.POSITIVE_INFINITY);
+      await saveOpen().catch((cause: unknown) => report({ kind: 'ledger_failed', cause }));
     },
     settle: (id, given) =>
       answered(async () => {

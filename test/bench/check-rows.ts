@@ -1,5 +1,5 @@
 import { createTestIssuer, type TestIssuer } from '../support/tokens.ts';
-import { CLAIMS, GRPC_HEADERS, toGrpcCall, toHttpCall, toOpaCall } from './calls.ts';
+import { benchClaims, GRPC_HEADERS, toGrpcCall, toHttpCall, toOpaCall } from './calls.ts';
 import { CONCURRENCY, measureLoad, type Row, type RowTools } from './row.ts';
 import { type Measured, startEcho, startMeasuredService, startOpa, writeBytes } from './servers.ts';
 
@@ -19,7 +19,7 @@ export function createCheckRows(tools: RowTools): Readonly<Record<CheckRowName, 
   let service: Promise<Measured> | undefined;
   const prepared = () => {
     common ??= createTestIssuer({ algorithm: 'RS256' }).then(async (issuer) => {
-      const token = await issuer.mint(CLAIMS);
+      const token = await issuer.mint(benchClaims());
       return { issuer, token, warm: await writeBytes(folder, 'warm', [toGrpcCall(token)]) };
     });
     return common;
@@ -83,7 +83,7 @@ export function createCheckRows(tools: RowTools): Readonly<Record<CheckRowName, 
       const files: string[] = [];
       for (let round = 0; round <= rounds; round += 1) {
         const jobs = Array.from({ length: calls }, (_, number) =>
-          issuer.mint({ ...CLAIMS, jti: `${round}-${number}` }),
+          issuer.mint({ ...benchClaims(), jti: `${round}-${number}` }),
         );
         files.push(
           await writeBytes(

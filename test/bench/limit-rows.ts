@@ -1,7 +1,7 @@
 import { buildCatalogBundle } from '../support/catalog-bundle.ts';
 import { createTestIssuer } from '../support/tokens.ts';
 import type { ValkeyServer } from '../support/valkey.ts';
-import { CLAIMS, GRPC_HEADERS, toGrpcCall } from './calls.ts';
+import { benchClaims, GRPC_HEADERS, toGrpcCall } from './calls.ts';
 import { CONCURRENCY, type Figures, measureLoad, type Row, type RowTools } from './row.ts';
 import { startMeasuredService, startTask, writeBytes } from './servers.ts';
 import { quotaOnRedis, startedValkey } from './valkey.ts';
@@ -28,7 +28,7 @@ export function createLimitRows(tools: RowTools): Readonly<Record<LimitRowName, 
 
   async function twoLimits(name: string, valkey: ValkeyServer | undefined): Promise<Row> {
     const issuer = await createTestIssuer({ algorithm: 'RS256' });
-    const token = await issuer.mint(CLAIMS);
+    const token = await issuer.mint(benchClaims());
     const limited = await writeBytes(folder, `${name}-limited`, [toGrpcCall(token, PATHS.limited)]);
     const unlimited = await writeBytes(folder, `${name}-unlimited`, [toGrpcCall(token, PATHS.unlimited)]);
     const quota = valkey === undefined ? {} : quotaOnRedis(valkey.url);
@@ -36,7 +36,7 @@ export function createLimitRows(tools: RowTools): Readonly<Record<LimitRowName, 
       startMeasuredService(folder, issuer, { bundleFile: await bundleFile(), sections: { quota } }),
     );
     const redis = valkey === undefined ? {} : { redisPid: valkey.program().pid };
-    const calls = Math.round(count(24_000) / SLICES);
+    const calls = Math.round(count(12_000) / SLICES);
     const measure = (bodiesFile: string): Promise<Figures> =>
       measureLoad(
         load,

@@ -43,7 +43,7 @@ export function createRateLimitRows(tools: RowTools): Readonly<Record<RateLimitR
   };
 
   function row(server: Measured, valkey: ValkeyServer, bodiesFile: string): Row {
-    const calls = count(30_000);
+    const calls = count(20_000);
     return {
       measure: () =>
         measureLoad(

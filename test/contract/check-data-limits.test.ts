@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readCatalog } from '../../src/cli/check-data/catalog.ts';
-import { lintOverrides } from '../../src/cli/check-data/limits.ts';
+import { lintBursts, lintOverrides } from '../../src/cli/check-data/limits.ts';
 
 const calls = {
   key: ['principal'],
@@ -115,6 +115,23 @@ describe('the limits of a catalog and all that they go by', () => {
     ],
   ])('with %s are at fault', (_fault, changed, expected) => {
     expect(faultsOf(changed).filter((fault) => expected.test(fault))).toHaveLength(1);
+  });
+
+  it.each<[string, object, readonly string[]]>([
+    ['none', {}, []],
+    ['one as large', { burst: 100, size: 100 }, []],
+    ['one that is smaller', { burst: 99, size: 100 }, ['catalog.limits.calls.burst burst_below_size']],
+    ['one that is smaller for a tier', { burst: 9 }, ['catalog.limits.calls.burst burst_below_size']],
+    [
+      'one by tier that is smaller',
+      { burst: { by_tier: { free: 9 } } },
+      ['catalog.limits.calls.burst burst_below_size'],
+    ],
+    ['one by tier as large', { burst: { by_tier: { free: 10 } } }, []],
+    ['one of no end', { burst: 1, size: 'unlimited' }, []],
+  ])('warn of bursts below their size: %s', (_what, changed, expected) => {
+    const warnings = lintBursts({ calls: { ...calls, ...changed } });
+    expect(warnings.map(({ path, warning }) => `${path} ${warning}`)).toEqual(expected);
   });
 
   it('warn of overrides that are over', () => {

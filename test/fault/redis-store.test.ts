@@ -122,14 +122,14 @@ describeWith(['valkey'], 'a Redis store whose server', () => {
     expect(await opened.remaining(terms)).toBe(7);
   });
 
-  test('became a replica, is out of memory or forgets rights: refused, with the code, and nothing is taken', async () => {
+  test('became a replica, is out of memory or forgets rights: refused or full, with the code, and nothing is taken', async () => {
     const own = await ownServer();
     const opened = await open({ url: own.url });
     const terms = fresh();
     await opened.take([plainCharge(terms)]);
     await own.ask('CONFIG', 'SET', 'maxmemory', '1');
     expect(await opened.take([plainCharge(terms)])).toMatchObject({
-      reason: 'refused',
+      reason: 'full',
       message: expect.stringContaining('OOM'),
     });
     await own.ask('CONFIG', 'SET', 'maxmemory', '0');

@@ -21,6 +21,7 @@ export interface CatalogReading {
   readonly catalog: Catalog;
   /** As they are in the data. */
   readonly overrides: unknown;
+  readonly limits: unknown;
   readonly faults: readonly CatalogFault[];
 }
 
@@ -30,9 +31,12 @@ export interface CatalogReading {
  */
 export function readCatalog(value: unknown): CatalogReading {
   const faults: CatalogFault[] = [];
+  const told = new Set<string>();
   const report = (path: string, message: string): void => {
     // What is checked when a bundle is activated is partly checked here too.
-    if (!faults.some((fault) => fault.path === path && fault.message === message)) faults.push({ path, message });
+    const text = `${path}\n${message}`;
+    if (!told.has(text)) faults.push({ path, message });
+    told.add(text);
   };
   if (!isObject(value)) report('catalog', 'is not an object');
   const catalog = isObject(value) ? value : {};
@@ -58,7 +62,7 @@ export function readCatalog(value: unknown): CatalogReading {
   const section = (name: string): Map<string, Record<string, unknown>> =>
     sectionOf(catalog[name], `catalog.${name}`, report);
   const [tiers, models, tenants, limits] = [section('tiers'), section('models'), section('tenants'), section('limits')];
-  const routes = routesOf(value, faults);
+  const routes = routesOf(value, report);
 
   for (const [name, tier] of tiers) checkTier(tier, `catalog.tiers.${name}`, report);
   for (const [name, tenant] of tenants) {
@@ -98,6 +102,7 @@ export function readCatalog(value: unknown): CatalogReading {
       roles: [...roles].sort(),
     },
     overrides,
+    limits: catalog['limits'],
     faults,
   };
 }
@@ -105,12 +110,12 @@ export function readCatalog(value: unknown): CatalogReading {
 type Report = (path: string, message: string) => void;
 type Names = ReadonlyMap<string, unknown> | ReadonlySet<string>;
 
-function routesOf(catalog: unknown, faults: CatalogFault[]): readonly RouteData[] {
+function routesOf(catalog: unknown, report: Report): readonly RouteData[] {
   try {
     compileCatalog(catalog);
   } catch (error) {
     if (!(error instanceof CatalogError)) throw error;
-    faults.push(...error.faults);
+    for (const { path, message } of error.faults) report(path, message);
   }
   const routes = isObject(catalog) && Array.isArray(catalog['routes']) ? catalog['routes'] : [];
   // The faults of each route are told already.

@@ -56,6 +56,34 @@ export function lintOverrides(overrides: unknown, nowMs: number): readonly Warni
   );
 }
 
+/** Warns of bursts below their size: a call of that size never passes. */
+export function lintBursts(limits: unknown): readonly Warning[] {
+  if (!isObject(limits)) return [];
+  return Object.entries(limits).flatMap(([name, limit]): readonly Warning[] => {
+    if (!isObject(limit) || limit['burst'] === undefined) return [];
+    const sizes = amountsOf(limit['size']);
+    const bursts = amountsOf(limit['burst']);
+    const [anySize] = sizes.values();
+    const [anyBurst] = bursts.values();
+    const below = [...new Set([...sizes.keys(), ...bursts.keys()])].some((of) => {
+      const [size, burst] = [sizes.get(of) ?? anySize, bursts.get(of) ?? anyBurst];
+      return typeof size === 'number' && typeof burst === 'number' && burst < size;
+    });
+    const message = 'is below its `size`, of which so much never fits at once: leave it out where that is not meant';
+    return below ? [{ path: `catalog.limits.${name}.burst`, warning: 'burst_below_size', message }] : [];
+  });
+}
+
+/** By `by_tier.NAME` or `by_model.NAME`, or by nothing where there is but one. */
+function amountsOf(value: unknown): ReadonlyMap<string, unknown> {
+  if (!isObject(value)) return new Map([['', value]]);
+  return new Map(
+    Object.entries(value).flatMap(([by, amounts]) =>
+      Object.entries(isObject(amounts) ? amounts : {}).map(([name, amount]) => [`${by}.${name}`, amount] as const),
+    ),
+  );
+}
+
 /** Every tier, or every model, must have an amount, and none that there is not. */
 function checkNamed(value: unknown, by: string, known: Section, path: string, report: Report): void {
   const amounts = isObject(value) ? value[by] : undefined;

@@ -4,7 +4,13 @@ import type { RouteData } from '../../inspection/route-data.ts';
 /** Something in the data that is no fault and leaves a door wider than it need be. */
 export interface Warning {
   readonly path: string;
-  readonly warning: 'no_size_limit' | 'no_schema' | 'no_limit' | 'expired_override' | 'cors_wildcard_with_credentials';
+  readonly warning:
+    | 'no_size_limit'
+    | 'no_schema'
+    | 'no_limit'
+    | 'burst_below_size'
+    | 'expired_override'
+    | 'cors_wildcard_with_credentials';
   readonly message: string;
 }
 

@@ -13,6 +13,7 @@ import { createWindowQuota, type WindowQuota } from '../../support/window-quota.
 
 const window = (limit: number): object => ({ kind: 'window', unit: 'requests', limit, per_seconds: 60 });
 const rate = (limit: number): object => ({ kind: 'rate', unit: 'requests', limit, per_seconds: 60 });
+const MOST = Number.MAX_SAFE_INTEGER;
 const DESCRIPTORS = [
   { key: 'window', limits: window(3), name: 'w' },
   { key: 'wide', limits: window(100) },
@@ -222,6 +223,65 @@ describe('limits by descriptors', () => {
       expect(await ask('window=a')).toBe('the store is gone');
       expect(await ask('window=a', 'window=b')).toBe('the store is gone');
       expect(await ask('white=a')).toEqual(['OK', ['OK', 0, 0]]);
+    }
+  });
+
+  it('are over where the store has no room, which callers can bring about by new values', async () => {
+    const full = {
+      kind: 'unavailable',
+      state: { taken: false, limits: {} },
+      cause: 'no room',
+      reason: 'full',
+    } as const;
+    for (const take of [() => full, () => Promise.resolve(full)]) {
+      const { ask } = start({ quota: { take } });
+      expect(await ask('window=a', 'white=a')).toEqual(['OVER', ['OVER', 0, 0], ['OK', 0, 0]]);
+      expect(await ask('window=a', 'window=b')).toEqual(['OVER', ['OVER', 0, 0], ['OVER', 0, 0]]);
+    }
+  });
+
+  it('give back what was taken where a later step fails', async () => {
+    const quota = createWindowQuota();
+    let steps = 0;
+    const { ask } = start({
+      quota: {
+        take: (request, at) => {
+          steps += 1;
+          if (steps === 2) throw new Error('gone');
+          return quota.take(request, at);
+        },
+      },
+    });
+    await expect(ask('rate=a', 'rate=b')).rejects.toThrow('gone');
+    expect(await ask('rate=a')).toEqual(['OK', ['OK', 2, 20]]);
+  });
+
+  it.each([
+    ['at once', [MOST]],
+    ['one by one', Array.from({ length: 50 }, () => 5)],
+    ['again and again', Array.from({ length: 5 }, () => MOST)],
+  ])('let a rate owe one burst at the most, however many hits it refuses %s', async (_how, hits) => {
+    const { ask, clock } = start();
+    for (const sent of hits) await ask(['debt=a', { hits: sent }]);
+    clock.advance(79_999);
+    expect(await ask(['debt=a', { hits: 0 }])).toEqual(['OK', ['OK', 0, 40.001]]);
+    clock.advance(1);
+    expect(await ask('debt=a')).toEqual(['OK', ['OK', 0, 60]]);
+  });
+
+  it('let a rate owe one burst at the most, also where it was not asked or gave back', async () => {
+    for (const asked of [
+      ['debt=full', 'debt=a'],
+      ['debt=a', 'debt=full'],
+    ]) {
+      const { ask, clock } = start();
+      await ask(['debt=full', { hits: 3 }]);
+      for (let times = 0; times < 20; times++) {
+        expect((await ask(...asked.map((text) => [text, { hits: 2 }] as const)))[0]).toBe('OVER');
+      }
+      clock.advance(80_000);
+      expect(await ask('debt=a')).toEqual(['OK', ['OK', 0, 60]]);
+      expect(await ask('debt=a')).toEqual(['OVER', ['OVER', 0, 60]]);
     }
   });
 

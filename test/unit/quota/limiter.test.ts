@@ -167,6 +167,17 @@ describe('what is held', () => {
   });
 });
 
+test.each(['full', 'cold', 'refused', 'unreachable', 'unknown_outcome'] as const)(
+  'why a store did not answer is said: %s',
+  async (reason) => {
+    for (const config of [CONFIG, REDIS]) {
+      const { take, store } = limiterWith(config);
+      store.fault = new StoreFault(reason, 'no answer');
+      expect(await take([charge()])).toMatchObject({ kind: 'unavailable', cause: 'no answer', reason });
+    }
+  },
+);
+
 describe('learning', () => {
   const learn = (
     limiter: ReturnType<typeof limiterWith>['limiter'],
@@ -181,6 +192,8 @@ describe('learning', () => {
     ['what such calls use', { cost: 4096 }, 319],
     ['never below the prompt', { cost: 4096, reserve: { ttl_seconds: 30, at_least: 2000 } }, 2000],
     ['never above the cost', { cost: 100 }, 100],
+    // What is owed to a window is forgotten with it, and callers could bring that about in each.
+    ['nothing of a window', { cost: 4096, kind: 'window' }, 4096],
     ['nothing where the policy says so', { cost: 4096, reserve: { ttl_seconds: 30, learned: false } }, 4096],
     ['only calls to the model that the plan is for', { cost: 4096, model: 'mistral' }, 4096],
   ])('cuts a reservation to %s', async (_, parts, held) => {

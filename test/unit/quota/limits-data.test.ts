@@ -76,6 +76,40 @@ describe('the limits of a catalog', () => {
     ],
     ['a size above 2^53', withLimit({ ...tokens, size: 2 ** 53 }), /can make no charge/],
     ['sizes by nothing', withLimit({ ...tokens, size: { by_route: {} } }), /tokens\.size is neither/],
+    ['sizes of no tier', withLimit({ ...calls, size: { by_tier: {} } }), /tokens\.size\.by_tier is empty/],
+    ['bursts of no model', withLimit({ ...calls, burst: { by_model: {} } }), /tokens\.burst\.by_model is empty/],
+    [
+      'a burst of one tier alone',
+      withLimit({ ...calls, size: 1, burst: { by_tier: { a: 1, b: 0 } } }),
+      /by_tier\.b can/,
+    ],
+    [
+      'sizes of models that meet in one bucket',
+      withLimit({ ...calls, size: { by_model: { bird: 1000, fish: 10 } } }),
+      /tokens\.key does not keep .*`size\.by_model` apart: add `model`/,
+    ],
+    [
+      'bursts of models that meet in one bucket',
+      withLimit({ ...calls, burst: { by_model: { bird: 1000, fish: 10 } } }),
+      /tokens\.key does not keep .*`burst\.by_model` apart/,
+    ],
+    [
+      'sizes of models that meet in one bucket of a service',
+      withLimit({ ...calls, key: ['model'], service_key: ['peer'], size: { by_model: { bird: 1000, fish: 10 } } }),
+      /tokens\.service_key does not keep/,
+    ],
+    [
+      'sizes of tiers that meet in one bucket',
+      withLimit({ ...calls, key: ['tenant', 'method'] }),
+      /tokens\.key does not keep .*`size\.by_tier` apart: add `tier`/,
+    ],
+    ['a cost of nothing', withLimit({ ...calls, cost: 0 }), /tokens\.cost is 0/],
+    ['weights of nothing', withLimit({ ...tokens, weights: { input: 0, cached: 0, output: 0 } }), /weights are all 0/],
+    [
+      'windows as long as months that may pass uncounted',
+      withLimit({ ...calls, kind: 'window', per_seconds: 28 * 86_400, on_failure: 'allow' }),
+      /on_failure .*windows as long/,
+    ],
     ['an unknown unit', withLimit({ ...tokens, unit: 'words', cost: 1 }), /can make no charge: .*unit/],
     ['an unknown kind', withLimit({ ...tokens, kind: 'bucket' }), /can make no charge: .*kind/],
     ['an unknown dimension', withLimit({ ...tokens, key: ['tenants'] }), /can make no charge: .*dimension/],
@@ -164,10 +198,36 @@ describe('the limits of a catalog', () => {
     expect(faultsOf(changed).filter((fault) => expected.test(fault))).not.toEqual([]);
   });
 
+  it.each([
+    ['sizes by model and the model', { key: ['model'], size: { by_model: { bird: 10, fish: 20 } } }],
+    ['sizes by tier and the key', { key: ['key_id'] }],
+    ['sizes by tier and the tier', { key: ['tenant', 'tier'] }],
+    ['sizes by tier of services, which have one', { key: ['principal'], service_key: ['peer'] }],
+    ['one size of all tiers', { key: ['tenant'], size: { by_tier: { free: 10, gold: 10 } } }],
+    ['a cost that is told afterwards', { unit: 'tokens', cost: 0, reserve: { ttl_seconds: 60 } }],
+    ['a cost of nothing in shadow', { cost: 0, mode: 'shadow' }],
+    ['weights of output alone', { unit: 'tokens', cost: 1, weights: { input: 0, output: 1 } }],
+    ['a window of 27 days', { kind: 'window', per_seconds: 27 * 86_400, on_failure: 'allow' }],
+  ])('may have %s', (_what, changed) => {
+    expect(faultsOf({ limits: { ...CATALOG.limits, calls: { ...calls, ...changed } } })).toEqual([]);
+  });
+
+  it('are looked through in time that grows as they do', () => {
+    const many = Object.fromEntries(Array.from({ length: 20_000 }, (_, at) => [`tier ${at}`, at + 1]));
+    const startMs = performance.now();
+    expect(
+      faultsOf({
+        limits: { ...CATALOG.limits, calls: { ...calls, size: { by_tier: many }, burst: { by_tier: many } } },
+      }),
+    ).toEqual([]);
+    // As many comparisons as there are pairs took twelve seconds.
+    expect(performance.now() - startMs).toBeLessThan(6000);
+  });
+
   it('tell one fault of all sizes once', () => {
     expect(
       faultsOf({
-        ...withLimit({ ...tokens, unit: 'words', cost: 1, size: { by_tier: { a: 1, b: 2 } } }),
+        ...withLimit({ ...tokens, unit: 'words', cost: 1, size: { by_model: { a: 1, b: 2 } } }),
         overrides: {},
       }),
     ).toHaveLength(1);

@@ -157,6 +157,48 @@ describe('a limits file of envoyproxy/ratelimit', () => {
   });
 });
 
+describe('a limits file of aliases of aliases', () => {
+  const levels = (width: number, toKey: (at: number) => string): string => {
+    const lists = Array.from({ length: 8 }, (_, level) => {
+      const below = level === 0 ? [] : Array.from({ length: width }, (_each, at) => `*l${level - 1}x${at}`);
+      const items = Array.from(
+        { length: width },
+        (_each, at) => `    - &l${level}x${at} {key: ${toKey(at)}, descriptors: [${below.join(', ')}]}`,
+      );
+      return `  - key: level${level}\n    descriptors:\n${items.join('\n')}`;
+    });
+    return `domain: d\ndescriptors:\n${lists.join('\n')}\n`;
+  };
+
+  it.each([
+    ['all alike', levels(9, () => 'k')],
+    ['each another', levels(9, (at) => `k${at}`)],
+  ])('is not followed to its end where they are %s', (_what, text) => {
+    const { file, faults } = read(text);
+    expect(file).toBeUndefined();
+    expect(faults.length).toBeLessThanOrEqual(100);
+    expect(faults.at(-1)).toMatch(/^\d+: more than 10000 aliases/);
+  });
+
+  it('tells the first hundred faults', () => {
+    const text = `domain: d\ndescriptors:\n${'  - key: k\n'.repeat(5000)}`;
+    const { file, faults } = read(text);
+    expect([file, faults.length, faults[0]]).toEqual([undefined, 100, '4: `k` stands here twice']);
+    expect(read('a: [}\n'.repeat(5000)).faults.length).toBeLessThanOrEqual(100);
+  });
+
+  it('means the last anchor of a name before it', () => {
+    const limit = (most: number): string => `{unit: day, requests_per_unit: ${most}}`;
+    const parsed = read(
+      `domain: d\ndescriptors:\n  - {key: a, rate_limit: &x ${limit(1)}}\n  - {key: b, rate_limit: *x}\n` +
+        `  - {key: c, rate_limit: &x ${limit(2)}}\n  - {key: d, rate_limit: *x}\n`,
+    );
+    const sizes = ['a', 'b', 'c', 'd'].map((key) => ruleOf(parsed, key, 'v')?.rule);
+    expect(sizes).toMatchObject([1, 1, 2, 2].map((requestsPerUnit) => ({ current: { requestsPerUnit } })));
+    expect(read('domain: d\ndescriptors: *none\n').faults).not.toEqual([]);
+  });
+});
+
 describe('limits files', () => {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-limits-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));

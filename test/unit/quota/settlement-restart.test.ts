@@ -1,11 +1,13 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { parseChargeTerms } from '../../../src/decision/charge-terms.ts';
+import { type Reservation, StoreFault } from '../../../src/quota/bucket-store.ts';
 import { exportUsage } from '../../../src/quota/ledger-export.ts';
 import { createQuotas, type Quotas } from '../../../src/quota/quotas.ts';
-import type { SettleAnswer } from '../../../src/quota/settlement-answer.ts';
+import type { SettleAnswer, SettlementReport } from '../../../src/quota/settlement-answer.ts';
+import { createOpenReservations } from '../../../src/quota/settlement-expiry.ts';
 import { parseOpenText, toOpenText } from '../../../src/quota/settlement-open-text.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
@@ -25,6 +27,7 @@ const TERMS = parseChargeTerms({
   reserve: { ttl_seconds: 120 },
   scope: 'tenant',
 });
+const NOTE = JSON.stringify(['acme', ['large'], [[['budget', 3, 1, 1, 1, 1_000_000]]]]);
 const USAGE = { input_tokens: 10, output_tokens: 5000 };
 
 let folder: string;
@@ -68,17 +71,6 @@ async function billed(): Promise<unknown> {
   return JSON.parse(pieces.join(''));
 }
 
-/** Seconds go by, each with time for what it begins. */
-async function pass(seconds: number, quotas: Quotas): Promise<void> {
-  clock.advance(seconds * 1000);
-  for (let second = 0; second < 4; second += 1) {
-    clock.advance(1000);
-    // Whatever a tick begins is over when a settle behind it is.
-    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-    await quotas.settlement.settle('x', USAGE);
-  }
-}
-
 describe('calls that are under way in an orderly restart of the memory store', () => {
   test('are billed what they used, once, and those that nobody reports what they held', async () => {
     const first = await start();
@@ -102,7 +94,8 @@ describe('calls that are under way in an orderly restart of the memory store', (
     expect(outcome(await second.settlement.settle(ids[0], USAGE))).toBe('200 already');
     expect(outcome(await second.settlement.settle(ids[0], { ...USAGE, output_tokens: 1 }))).toBe('409 conflict');
     expect(outcome(await second.settlement.renew(ids[1], 60))).toBe('409 ended');
-    await pass(1022, second);
+    // The stop looks at what is over.
+    clock.advance((120 + CONFIG.settle_horizon_seconds + 2) * 1000);
     await second.stop();
     expect(await billed()).toEqual([
       {
@@ -136,7 +129,6 @@ describe('calls that are under way in an orderly restart of the memory store', (
     await (await start()).stop();
     clock.advance(86_400_000);
     const third = await start();
-    await pass(1, third);
     await third.stop();
     expect(await billed()).toMatchObject([{ expired: 1, charges: { 'budget (nano_usd)': 1_000_000 } }]);
   });
@@ -157,14 +149,69 @@ describe('calls that are under way in an orderly restart of the memory store', (
 });
 
 test('open reservations are kept as text, each note once', () => {
-  const note = JSON.stringify(['acme', ['large'], [[['budget', 3, 1, 1, 1, 1_000_000]]]]);
+  const note = NOTE;
   const onExpiry = ['charge', 'release'] as const;
   const entries = [
     { id: idOf(1), expiresMs: 5, onExpiry: ['release' as const] },
     { id: idOf(2), expiresMs: 6, onExpiry, reserved: { plan: 0, note, amounts: [7] } },
     { id: idOf(3), expiresMs: 8, onExpiry, reserved: { plan: 0, note, amounts: [2 ** 53 - 1] } },
   ];
-  const text = toOpenText(entries);
+  const text = toOpenText(entries.map(({ id, ...entry }) => [id, entry]));
   expect(text.split(note)).toHaveLength(2);
   expect([...parseOpenText(text)]).toEqual(entries);
+});
+
+describe('open reservations', () => {
+  const look = vi.fn<(id: string) => Reservation | undefined | Promise<undefined>>();
+  const reports: SettlementReport[] = [];
+  const openOf = (maxOpen: number) => {
+    look.mockReset();
+    reports.length = 0;
+    return createOpenReservations({
+      store: { look },
+      ledger: { append: async () => 0 },
+      clock,
+      horizonSeconds: 900,
+      report: (report) => reports.push(report),
+      maxOpen,
+    });
+  };
+
+  test('beyond their number are told of, each', () => {
+    const open = openOf(2);
+    for (let number = 1; number <= 4; number += 1) open.opened(idOf(number), 5, ['charge']);
+    expect(reports).toEqual([{ kind: 'untracked' }, { kind: 'untracked' }]);
+    expect([...parseOpenText(open.toText())].map(({ id }) => id)).toEqual([idOf(1), idOf(2)]);
+  });
+
+  test('are looked up once in a store that is gone with the process, so many at a time', () => {
+    const open = openOf(10);
+    for (let number = 1; number <= 5; number += 1) open.opened(idOf(number), 5, ['charge']);
+    look.mockReturnValue({ state: 'open', plan: 0, note: NOTE, amounts: [7], expiresMs: 5 });
+    open.remember(3);
+    open.remember(3);
+    open.remember(3);
+    expect(look).toHaveBeenCalledTimes(5);
+    expect(open.recall(idOf(5))).toEqual({ state: 'open', plan: 0, note: NOTE, amounts: [7], expiresMs: 5 });
+  });
+
+  test('are looked up no further in one that answers later, which outlives the process', () => {
+    const open = openOf(10);
+    for (let number = 1; number <= 5; number += 1) open.opened(idOf(number), 5, ['charge']);
+    look.mockReturnValue(Promise.resolve(undefined));
+    open.remember(3);
+    open.remember(3);
+    expect(look).toHaveBeenCalledTimes(1);
+  });
+
+  test('whose store fails are kept all the same', () => {
+    const open = openOf(10);
+    open.opened(idOf(1), 5, ['charge']);
+    look.mockImplementation(() => {
+      throw new StoreFault('overloaded', 'a lock');
+    });
+    open.remember(3);
+    expect(reports).toMatchObject([{ kind: 'store_failed' }]);
+    expect(open.toText()).toBe(`${idOf(1)} 5 charge\n`);
+  });
 });
