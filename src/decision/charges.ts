@@ -137,8 +137,17 @@ function verifiedValue(dimension: Dimension, { method, inspected, principal, pee
       return method;
     case 'country':
       return inspected.network.country;
+    default:
+      return principal === undefined ? undefined : valueOfCaller(dimension, principal, inspected, peer);
   }
-  if (principal === undefined) return undefined;
+}
+
+function valueOfCaller(
+  dimension: Exclude<Dimension, 'address' | 'route' | 'method' | 'country'>,
+  principal: Principal,
+  inspected: Inspected,
+  peer: Peer | null,
+): string | undefined {
   switch (dimension) {
     case 'peer':
       return peer?.spiffeId;

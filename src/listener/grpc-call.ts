@@ -20,6 +20,8 @@ export interface CallReceiver {
 }
 
 export interface CallLimits {
+  /** The share of the caller's time after which a call that was asked is answered all the same. */
+  readonly answeredAt?: number;
   readonly maxMessageBytes: number;
   readonly startTimer: StartTimer;
 }
@@ -64,7 +66,8 @@ export class GrpcCall {
       return;
     }
     if (timeout !== 'malformed') this.#timeoutMs = timeout;
-    this.#cancelTimer = limits.startTimer((this.#timeoutMs ?? MAX_CALL_MS) * ANSWERED_AT, () => this.#late());
+    const share = limits.answeredAt ?? ANSWERED_AT;
+    this.#cancelTimer = limits.startTimer((this.#timeoutMs ?? MAX_CALL_MS) * share, () => this.#late());
     stream.on('close', this.#cancelTimer);
   }
 

@@ -21,6 +21,8 @@ export interface GrpcServerPorts {
   readonly methods: ReadonlyMap<string, ServeMethod>;
   /** A call with a message longer than `max_message_bytes` is answered unread. */
   readonly config: DoorListenConfig & { readonly max_message_bytes: number };
+  /** The share of the caller's time after which the door answers without its method; default 0.9. */
+  readonly answeredAt?: number;
   readonly startTimer: StartTimer;
   readonly logger: Pick<Logger, 'info' | 'warn' | 'limited'>;
   /** How long calls under way may still finish at `stop`, in milliseconds. */
@@ -39,7 +41,7 @@ export interface GrpcServer {
 }
 
 export function createGrpcServer(ports: GrpcServerPorts): GrpcServer {
-  const { door, methods, config, startTimer, logger, graceMs, tlsPollMs } = ports;
+  const { door, methods, config, startTimer, logger, graceMs, tlsPollMs, answeredAt } = ports;
   const health = createHealthService({ services: [...methods.keys()].map(serviceOf) });
   const callerOf = createCallerCheck(config);
   const certificateOf = createCallerCertificate(config);
@@ -54,6 +56,7 @@ export function createGrpcServer(ports: GrpcServerPorts): GrpcServer {
   const sessions = createGrpcSessions({
     startTimer,
     maxMessageBytes: config.max_message_bytes,
+    ...(answeredAt === undefined ? {} : { answeredAt }),
     maxConcurrentCalls: config.max_in_flight * 2,
   });
   const parts: MethodParts = { door, logger, inFlight: createInFlight(config.max_in_flight) };

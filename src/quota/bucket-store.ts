@@ -36,6 +36,8 @@ export interface StoreTake {
   /** Chosen before the call; a reservation id, see `reservation-id.ts`. */
   readonly id: string;
   readonly plans: readonly (readonly BucketCharge[])[];
+  /** The id was made for this take: nobody can have used it before. */
+  readonly fresh?: boolean;
   /** What a later settle must know, kept with the holds: at most 1 KiB of text. Read only where a charge holds. */
   readonly note: string;
   /** A part of a take: to be recorded for so long and the horizon even where it holds nothing. */

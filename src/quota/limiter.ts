@@ -173,7 +173,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
     const id = remote || holding !== undefined ? ids.reservation(at.epochMs, request.tenant) : ids.plain();
     let answer: StoreTaken | Promise<StoreTaken>;
     try {
-      answer = store.take({ id, plans, note }, at);
+      answer = store.take({ id, plans, note, fresh: true }, at);
     } catch (error) {
       return withoutStore(planned, 'take', error, at);
     }

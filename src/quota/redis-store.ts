@@ -21,7 +21,7 @@ export interface RedisStoreOptions {
   readonly epochMemory?: EpochMemory;
 }
 
-const RECENT_TAKES = 32_768;
+const RECENT_TAKES = 4_096;
 const BEAT_MS = 1000;
 /** So many beats without an answer, and the other end is gone without a word. */
 const MAX_UNANSWERED = 3;
@@ -125,7 +125,7 @@ export function createRedisStore(options: RedisStoreOptions): SharedBucketStore 
 
   return {
     take: async (request, at) => {
-      const known = recent.get(request.id);
+      const known = request.fresh === true ? undefined : recent.get(request.id);
       if (known !== undefined) return { kind: known === 'released' ? 'released' : 'duplicate' };
       session.connection();
       state.checkWarm(request.plans, at.monotonicMs);

@@ -288,11 +288,11 @@ export function createSettlement(options: SettlementOptions): Settlement {
           const at = clock.now();
           const renewed = await store.renew(id, ttlSeconds * 1000, at);
           // What a process before this one held was charged when its store was gone.
-          const isEnded = renewed === 'ended' || open?.recall(id) !== undefined;
-          if (renewed !== 'renewed') return isEnded ? ANSWERS.ended : ANSWERS.unknown;
-          const expiresMs = at.epochMs + ttlSeconds * 1000;
-          open?.renewed(id, expiresMs);
-          return { status: 200, body: { outcome: 'renewed', reservation_id: id, expires_ms: expiresMs } };
+          if (renewed === 'ended' || open?.recall(id) !== undefined) return ANSWERS.ended;
+          if (renewed !== 'renewed') return ANSWERS.unknown;
+          const expires_ms = at.epochMs + ttlSeconds * 1000;
+          open?.renewed(id, expires_ms);
+          return { status: 200, body: { outcome: 'renewed', reservation_id: id, expires_ms } };
         });
       }),
     opened: (id, expiresMs, onExpiry) => open?.opened(id, expiresMs, onExpiry),

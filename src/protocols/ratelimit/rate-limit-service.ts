@@ -1,7 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { CoreCode } from '../../decision/errors.ts';
-import type { StartTimer } from '../../decision/ports.ts';
 import { isAllowedCertificate } from '../../listener/caller.ts';
 import type { CallContext, UnaryMethod } from '../../listener/unary-method.ts';
 import { WireFault } from '../../listener/wire-fault.ts';
@@ -20,7 +19,6 @@ export type RateLimitOutcome = 'ok' | 'over_limit' | 'refused' | 'undecided';
 export interface RateLimitMethodPorts {
   readonly limit: Limit;
   readonly config: Pick<RateLimitConfig, 'on_error' | 'headers' | 'may_override'>;
-  readonly startTimer: StartTimer;
   readonly logger: Pick<Logger, 'limited'>;
   readonly count: (outcome: RateLimitOutcome) => void;
 }
@@ -33,7 +31,7 @@ export type RateLimitVerdict = RateLimitAnswer | { readonly kind: 'refused'; rea
  * about himself, by what he sends or by who he is, is OVER_LIMIT whatever that says.
  */
 export function createRateLimitMethod(ports: RateLimitMethodPorts): UnaryMethod<RateLimitVerdict> {
-  const { limit, config, startTimer, logger, count } = ports;
+  const { limit, config, logger, count } = ports;
   const { on_error: onError, headers } = config;
   const read = createReader();
   const mayOverride = createOverrideCheck(config.may_override);
@@ -58,7 +56,7 @@ export function createRateLimitMethod(ports: RateLimitMethodPorts): UnaryMethod<
       // No `async` function: one that returns a promise waits three more turns for it.
       try {
         const answer = judge(message, context);
-        return answer instanceof Promise ? inTime(answer, context.deadlineMs, startTimer) : Promise.resolve(answer);
+        return answer instanceof Promise ? answer : Promise.resolve(answer);
       } catch (error) {
         return Promise.reject(error);
       }
@@ -126,26 +124,3 @@ function createOverrideCheck(names: readonly string[] | undefined): (context: Ca
     return may;
   };
 }
-
-function inTime(
-  answer: Promise<RateLimitAnswer>,
-  deadlineMs: number | undefined,
-  startTimer: StartTimer,
-): Promise<RateLimitAnswer> {
-  if (deadlineMs === undefined) return answer;
-  return new Promise((resolve, reject) => {
-    const cancel = startTimer(deadlineMs, () => resolve(LATE));
-    answer.then(
-      (decided) => {
-        cancel();
-        resolve(decided);
-      },
-      (error: unknown) => {
-        cancel();
-        reject(error);
-      },
-    );
-  });
-}
-
-const LATE: RateLimitAnswer = { kind: 'undecided', cause: 'no answer in 80 % of the time that the caller gave' };

@@ -11,7 +11,7 @@ export interface RateLimitDoorPorts {
   readonly config: RateLimitConfig;
   readonly startTimer: StartTimer;
   readonly logger: Pick<Logger, 'info' | 'warn' | 'limited'>;
-  /** Told of every answer, but of one that only the deadline of the call brought about. */
+  /** Told of every answer; of one that came after the call's deadline too. */
   readonly count: (outcome: RateLimitOutcome) => void;
   /** How long calls under way may still finish at `stop`, in milliseconds. */
   readonly graceMs: number;
@@ -22,8 +22,16 @@ export interface RateLimitDoorPorts {
 /** Envoy's rate limit service over gRPC, and grpc.health.v1 beside it; nothing else is served on its listener. */
 export type RateLimitDoor = GrpcServer;
 
+/** The share of the caller's time after which the answer is what `on_error` says. */
+const ANSWERED_AT = 0.8;
+
 export function createRateLimitDoor({ limit, count, ...parts }: RateLimitDoorPorts): RateLimitDoor {
-  const { config, startTimer, logger } = parts;
-  const method = createRateLimitMethod({ limit, config, startTimer, logger, count });
-  return createGrpcServer({ ...parts, door: DOOR, methods: new Map([[SHOULD_RATE_LIMIT_PATH, serveUnary(method)]]) });
+  const { config, logger } = parts;
+  const method = createRateLimitMethod({ limit, config, logger, count });
+  return createGrpcServer({
+    ...parts,
+    answeredAt: ANSWERED_AT,
+    door: DOOR,
+    methods: new Map([[SHOULD_RATE_LIMIT_PATH, serveUnary(method)]]),
+  });
 }

@@ -3,6 +3,7 @@ import type { QuotaState, TakeRequest, TakeResult } from '../../../src/decision/
 import { principalKey } from '../../../src/decision/charges.ts';
 import { CLIENT_ANSWERS, RequestFault } from '../../../src/decision/errors.ts';
 import type { InspectionRefused, Quota } from '../../../src/decision/ports.ts';
+import type { Authentication } from '../../../src/decision/principal.ts';
 import {
   accessRequest,
   anonymous,
@@ -356,7 +357,7 @@ describe('metering', () => {
     const route = { ...inferRoute, requiredLimits: ['requests'] };
     const plan = charges.map((parts) => ({ ...requestCharge, key: ['address'], ...parts }));
     let takes = 0;
-    const authorize = (authenticate: () => typeof anonymous | ReturnType<typeof verified>) =>
+    const authorize = (authenticate: () => Authentication) =>
       core({
         authenticate,
         currentGeneration: () =>
