@@ -11,7 +11,7 @@ import { createExtAuthzGrpcDoor } from './protocols/ext-authz-grpc/server.ts';
 import { createExtAuthzHttpDoor } from './protocols/ext-authz-http/server.ts';
 import { createRateLimitDoor } from './protocols/ratelimit/server.ts';
 import { createTokenExchangeDoor, type TokenExchangeDoor } from './protocols/token-exchange/server.ts';
-import type { LimitDescriptors } from './quota/descriptors-limits.ts';
+import type { LimitDescriptors } from './quota/descriptors/descriptors-limits.ts';
 import { createHealth } from './telemetry/health.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 import { createMetrics, type Metrics, withMetrics } from './telemetry/metrics.ts';

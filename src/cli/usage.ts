@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { EXPORT_DIMENSIONS, type ExportDimension, exportUsage } from '../quota/ledger-export.ts';
-import { verifyLedger } from '../quota/ledger-verify.ts';
+import { EXPORT_DIMENSIONS, type ExportDimension, exportUsage } from '../quota/ledger/ledger-export.ts';
+import { verifyLedger } from '../quota/ledger/ledger-verify.ts';
 import { parseArguments } from './arguments.ts';
 import { type Command, EXIT, type Io, UsageError } from './command.ts';
 

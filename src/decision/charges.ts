@@ -128,18 +128,13 @@ function toCharge(terms: ChargeTerms, facts: ChargeFacts): Charge {
 
 /** The verified value of a dimension. The anonymous have `address`, `route`, `method` and `country` only. */
 function verifiedValue(dimension: Dimension, { method, inspected, principal, peer }: ChargeFacts): string | undefined {
-  switch (dimension) {
-    case 'address':
-      return inspected.network.client_ip === undefined ? undefined : addressKey(inspected.network.client_ip);
-    case 'route':
-      return inspected.route?.name;
-    case 'method':
-      return method;
-    case 'country':
-      return inspected.network.country;
-    default:
-      return principal === undefined ? undefined : valueOfCaller(dimension, principal, inspected, peer);
+  if (dimension === 'address') {
+    return inspected.network.client_ip === undefined ? undefined : addressKey(inspected.network.client_ip);
   }
+  if (dimension === 'route') return inspected.route?.name;
+  if (dimension === 'method') return method;
+  if (dimension === 'country') return inspected.network.country;
+  return principal === undefined ? undefined : valueOfCaller(dimension, principal, inspected, peer);
 }
 
 function valueOfCaller(

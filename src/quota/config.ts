@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-export { checkRateLimitFiles } from './ratelimit-files.ts';
+export { checkRateLimitFiles } from './descriptors/ratelimit-files.ts';
 
 /** `quota:` of the config file, after defaults. */
 export interface QuotaConfig {

@@ -1,5 +1,5 @@
 import { isObject } from '../decision/json.ts';
-import type { DescriptorNode, DescriptorTable } from './descriptors.ts';
+import type { DescriptorNode, DescriptorTable } from './descriptors/descriptors.ts';
 
 /**
  * The names of limits that bundles and limits files give. A policy can call a charge whatever a request says, and a

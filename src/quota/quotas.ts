@@ -6,15 +6,15 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { QuotaMetrics } from '../telemetry/quota-metrics.ts';
 import { type BucketStore, StoreFault } from './bucket-store.ts';
 import type { QuotaConfig } from './config.ts';
-import { createLedger, type Ledger } from './ledger.ts';
+import { createLedger, type Ledger } from './ledger/ledger.ts';
 import { createLimiter, type Limiter } from './limiter.ts';
-import { createMemoryStore } from './memory-single.ts';
-import { createRedisClusterStore } from './redis-cluster-store.ts';
-import { createEpochFile } from './redis-epoch-file.ts';
-import type { SharedBucketStore } from './redis-state.ts';
-import { createRedisStore } from './redis-store.ts';
-import { createSettlement, type Settlement } from './settlement.ts';
-import type { SettlementReport } from './settlement-answer.ts';
+import { createMemoryStore } from './memory/memory-single.ts';
+import { createRedisClusterStore } from './redis/redis-cluster-store.ts';
+import { createEpochFile } from './redis/redis-epoch-file.ts';
+import type { SharedBucketStore } from './redis/redis-state.ts';
+import { createRedisStore } from './redis/redis-store.ts';
+import { createSettlement, type Settlement } from './settlement/settlement.ts';
+import type { SettlementReport } from './settlement/settlement-answer.ts';
 import type { TenantBucket } from './tenant-buckets.ts';
 
 export interface QuotasOptions {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { openMemoryStore } from '../../src/quota/memory-store.ts';
-import { createMemoryTable, type MemoryTable } from '../../src/quota/memory-table.ts';
+import { openMemoryStore } from '../../src/quota/memory/memory-store.ts';
+import { createMemoryTable, type MemoryTable } from '../../src/quota/memory/memory-table.ts';
 import { createTakeIds } from '../../src/quota/take-ids.ts';
 import { systemClock } from '../../src/telemetry/system-clock.ts';
 import type { Figures } from './row.ts';

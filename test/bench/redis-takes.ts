@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { StoreFault } from '../../src/quota/bucket-store.ts';
 import { quotaConfigSchema } from '../../src/quota/config.ts';
-import { createRedisStore } from '../../src/quota/redis-store.ts';
+import { createRedisStore } from '../../src/quota/redis/redis-store.ts';
 import { createTakeIds } from '../../src/quota/take-ids.ts';
 import { startSystemTimer, systemClock } from '../../src/telemetry/system-clock.ts';
 import { type LoadResult, toLoadResult } from './latency.ts';

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll } from 'vitest';
 import type { BucketStore } from '../../src/quota/bucket-store.ts';
-import { openMemoryStore } from '../../src/quota/memory-store.ts';
-import { createMemoryTable } from '../../src/quota/memory-table.ts';
-import { createRedisStore } from '../../src/quota/redis-store.ts';
+import { openMemoryStore } from '../../src/quota/memory/memory-store.ts';
+import { createMemoryTable } from '../../src/quota/memory/memory-table.ts';
+import { createRedisStore } from '../../src/quota/redis/redis-store.ts';
 import { describeWith } from '../support/describe-with.ts';
 import { createManualClock, type ManualClock } from '../support/manual-clock.ts';
 import { createReferenceBucketStore } from '../support/reference-bucket-store.ts';

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
-import { openMemoryStore } from '../../src/quota/memory-store.ts';
-import { createMemoryTable } from '../../src/quota/memory-table.ts';
-import { createRedisStore } from '../../src/quota/redis-store.ts';
+import { openMemoryStore } from '../../src/quota/memory/memory-store.ts';
+import { createMemoryTable } from '../../src/quota/memory/memory-table.ts';
+import { createRedisStore } from '../../src/quota/redis/redis-store.ts';
 import { describeWith } from '../support/describe-with.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import { MEMORY_STORE } from '../support/quota-history/memory-config.ts';

@@ -1,9 +1,9 @@
 import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type LedgerFile, type LedgerFiles, systemFiles } from '../../src/quota/ledger-files.ts';
-import { mergeEvents } from '../../src/quota/ledger-merge.ts';
-import { verifyLedger } from '../../src/quota/ledger-verify.ts';
+import { type LedgerFile, type LedgerFiles, systemFiles } from '../../src/quota/ledger/ledger-files.ts';
+import { mergeEvents } from '../../src/quota/ledger/ledger-merge.ts';
+import { verifyLedger } from '../../src/quota/ledger/ledger-verify.ts';
 import { startProgram } from '../support/programs.ts';
 import { caseCount, createRandom, seedOf } from '../support/seed.ts';
 import { createLedgerWorld, type LedgerWorld, settledEvent } from '../unit/quota/ledger-fixtures.ts';
@@ -211,7 +211,7 @@ describe('a process that is killed while it appends', () => {
 });
 
 const APPENDER = `
-  import { createLedger } from './src/quota/ledger.ts';
+  import { createLedger } from './src/quota/ledger/ledger.ts';
   import { settledEvent } from './test/unit/quota/ledger-fixtures.ts';
   const ledger = createLedger({
     folder: process.env.LEDGER,

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
 import { afterAll, expect, test } from 'vitest';
-import { createMemoryTable } from '../../src/quota/memory-table.ts';
+import { createMemoryTable } from '../../src/quota/memory/memory-table.ts';
 import { checkHistory } from '../support/history-checker.ts';
 import { parseHistory } from '../support/quota-history/history.ts';
 import { MEMORY_STORE } from '../support/quota-history/memory-config.ts';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { BucketTerms } from '../../src/quota/bucket.ts';
-import { readState, STATE_BYTES, toDoubles } from '../../src/quota/redis-codec.ts';
-import type { RedisConnection } from '../../src/quota/redis-connection.ts';
-import { LUA_ARITHMETIC } from '../../src/quota/redis-script-arithmetic.ts';
+import { readState, STATE_BYTES, toDoubles } from '../../src/quota/redis/redis-codec.ts';
+import type { RedisConnection } from '../../src/quota/redis/redis-connection.ts';
+import { LUA_ARITHMETIC } from '../../src/quota/redis/redis-script-arithmetic.ts';
 import { toHoldId } from '../support/bucket-draws.ts';
 import { type BucketVector, bucketVectors, toFlat, toTerms, VECTOR_OPERATIONS } from '../support/bucket-vectors.ts';
 import { describeWith } from '../support/describe-with.ts';

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { parseChargeTerms } from '../../src/decision/charge-terms.ts';
 import { createQuotas } from '../../src/quota/quotas.ts';
-import { partNames, partOfTag, slotOf } from '../../src/quota/redis-cluster-slots.ts';
+import { partNames, partOfTag, slotOf } from '../../src/quota/redis/redis-cluster-slots.ts';
 import { tenantTag } from '../../src/quota/reservation-id.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { describeWith } from '../support/describe-with.ts';

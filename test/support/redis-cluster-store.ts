@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { BucketCharge, BucketTerms } from '../../src/quota/bucket.ts';
 import { StoreFault, type StoreTaken } from '../../src/quota/bucket-store.ts';
-import { createRedisClusterStore } from '../../src/quota/redis-cluster-store.ts';
-import type { RedisStoreEvent } from '../../src/quota/redis-event.ts';
-import type { SharedBucketStore } from '../../src/quota/redis-state.ts';
+import { createRedisClusterStore } from '../../src/quota/redis/redis-cluster-store.ts';
+import type { RedisStoreEvent } from '../../src/quota/redis/redis-event.ts';
+import type { SharedBucketStore } from '../../src/quota/redis/redis-state.ts';
 import { createReservationId, tenantTag } from '../../src/quota/reservation-id.ts';
 import { startSystemTimer, systemClock } from './system-ports.ts';
 

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import type { BucketCharge, BucketTerms } from '../../src/quota/bucket.ts';
 import { StoreFault, type StoreTaken } from '../../src/quota/bucket-store.ts';
 import type { QuotaStoreConfig } from '../../src/quota/config.ts';
-import type { RedisStoreEvent } from '../../src/quota/redis-event.ts';
-import type { EpochMemory, SharedBucketStore } from '../../src/quota/redis-state.ts';
-import { createRedisStore } from '../../src/quota/redis-store.ts';
+import type { RedisStoreEvent } from '../../src/quota/redis/redis-event.ts';
+import type { EpochMemory, SharedBucketStore } from '../../src/quota/redis/redis-state.ts';
+import { createRedisStore } from '../../src/quota/redis/redis-store.ts';
 import { createReservationId } from '../../src/quota/reservation-id.ts';
 import { startSystemTimer, systemClock } from './system-ports.ts';
 

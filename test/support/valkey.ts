@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { connect as openTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createRedisConnection, type RedisConnection } from '../../src/quota/redis-connection.ts';
+import { createRedisConnection, type RedisConnection } from '../../src/quota/redis/redis-connection.ts';
 import { freePort } from './ports.ts';
 import { type Program, startProgram } from './programs.ts';
 import { requireTool } from './tools.ts';

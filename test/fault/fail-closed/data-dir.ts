@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { type FolderLock, lockFolder } from '../../../src/quota/ledger-lock.ts';
+import { type FolderLock, lockFolder } from '../../../src/quota/ledger/ledger-lock.ts';
 import { buildCatalogBundle } from '../../support/catalog-bundle.ts';
 import { ask } from '../../support/http-client.ts';
 import { bearer, INFER_PATH, wholeJsonBody } from '../../support/infer-request.ts';

@@ -1,6 +1,6 @@
 import { createServer, type Socket } from 'node:net';
-import { createRespReader, RespError, type RespReply } from '../../../src/quota/redis-resp.ts';
-import { BUCKETS_SCRIPT, TAKE_SCRIPT } from '../../../src/quota/redis-script.ts';
+import { createRespReader, RespError, type RespReply } from '../../../src/quota/redis/redis-resp.ts';
+import { BUCKETS_SCRIPT, TAKE_SCRIPT } from '../../../src/quota/redis/redis-script.ts';
 import type { Fault } from './matrix.ts';
 
 /** A server that says what Redis would, until it is told to fail. It counts nothing: every take fits. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { checkData } from '../../../src/cli/check-data.ts';
-import { exportUsage } from '../../../src/quota/ledger-export.ts';
+import { exportUsage } from '../../../src/quota/ledger/ledger-export.ts';
 import { runCaptured } from '../../support/captured-io.ts';
 import { describeWith } from '../../support/describe-with.ts';
 import { type Envoy, startBootstrap } from '../../support/envoy.ts';

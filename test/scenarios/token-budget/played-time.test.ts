@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { parseChargeTerms } from '../../../src/decision/charge-terms.ts';
 import type { Charge, LimitState, TakeResult } from '../../../src/decision/charges.ts';
 import { type QuotaConfig, quotaConfigSchema } from '../../../src/quota/config.ts';
-import { exportUsage } from '../../../src/quota/ledger-export.ts';
+import { exportUsage } from '../../../src/quota/ledger/ledger-export.ts';
 import { createQuotas, type Quotas } from '../../../src/quota/quotas.ts';
 import { createQuotaMetrics } from '../../../src/telemetry/quota-metrics.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { exportUsage } from '../../../src/quota/ledger-export.ts';
+import { exportUsage } from '../../../src/quota/ledger/ledger-export.ts';
 import type { TenantBucket } from '../../../src/quota/tenant-buckets.ts';
 import type { CatalogData } from '../../support/catalog-bundle.ts';
 import { type Answer, ask } from '../../support/http-client.ts';

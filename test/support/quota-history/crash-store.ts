@@ -5,8 +5,8 @@ import type { ChargePlan } from '../../../src/decision/charges.ts';
 import type { BucketTerms } from '../../../src/quota/bucket.ts';
 import type { BucketStore } from '../../../src/quota/bucket-store.ts';
 import { createWindows } from '../../../src/quota/calendar.ts';
-import { createLedger, type Ledger } from '../../../src/quota/ledger.ts';
-import { createMemoryStore } from '../../../src/quota/memory-single.ts';
+import { createLedger, type Ledger } from '../../../src/quota/ledger/ledger.ts';
+import { createMemoryStore } from '../../../src/quota/memory/memory-single.ts';
 import { startSystemTimer, systemClock } from '../system-ports.ts';
 import { MEMORY_STORE } from './memory-config.ts';
 

@@ -3,7 +3,7 @@ import { writeSync } from 'node:fs';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { toNote } from '../../../src/quota/note.ts';
 import { createReservationId } from '../../../src/quota/reservation-id.ts';
-import { createSettlement } from '../../../src/quota/settlement.ts';
+import { createSettlement } from '../../../src/quota/settlement/settlement.ts';
 import { startSystemTimer, systemClock } from '../system-ports.ts';
 import { MONTH, MONTH_PLAN, openCrashStore } from './crash-store.ts';
 

@@ -4,7 +4,7 @@ import { Registry } from 'prom-client';
 import { parseChargeTerms } from '../../../src/decision/charge-terms.ts';
 import type { ChargePlan, TakeResult } from '../../../src/decision/charges.ts';
 import { createLimiter, type LimiterEvent } from '../../../src/quota/limiter.ts';
-import { createRedisStore } from '../../../src/quota/redis-store.ts';
+import { createRedisStore } from '../../../src/quota/redis/redis-store.ts';
 import { createQuotaMetrics } from '../../../src/telemetry/quota-metrics.ts';
 import { createEarlierClock, startSystemTimer, systemClock } from '../system-ports.ts';
 import { startValkey, type ValkeyServer } from '../valkey.ts';

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { openMemoryStore } from '../../../src/quota/memory-store.ts';
-import type { MemoryTable } from '../../../src/quota/memory-table.ts';
+import { openMemoryStore } from '../../../src/quota/memory/memory-store.ts';
+import type { MemoryTable } from '../../../src/quota/memory/memory-table.ts';
 import { createRandom } from '../seed.ts';
 import { type OpenReservation, runClient } from './client.ts';
 import { type RecordedOperation, toHistoryLine } from './history.ts';

@@ -5,8 +5,8 @@ import type { BucketCharge, BucketTerms } from '../../../src/quota/bucket.ts';
 import { type BucketStore, StoreFault } from '../../../src/quota/bucket-store.ts';
 import { toNote } from '../../../src/quota/note.ts';
 import { createReservationId } from '../../../src/quota/reservation-id.ts';
-import { createSettlement, type Settlement } from '../../../src/quota/settlement.ts';
-import type { SettleAnswer } from '../../../src/quota/settlement-answer.ts';
+import { createSettlement, type Settlement } from '../../../src/quota/settlement/settlement.ts';
+import type { SettleAnswer } from '../../../src/quota/settlement/settlement-answer.ts';
 import type { Random } from '../seed.ts';
 
 /** What a reservation holds; what is produced is at most that. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createRedisStore } from '../../../src/quota/redis-store.ts';
+import { createRedisStore } from '../../../src/quota/redis/redis-store.ts';
 import { createRandom } from '../seed.ts';
 import { startSystemTimer, systemClock } from '../system-ports.ts';
 import { type OpenReservation, runClient } from './client.ts';

@@ -1,11 +1,11 @@
 import { Registry } from 'prom-client';
 import { expect, it } from 'vitest';
-import { compileDescriptors } from '../../../src/quota/descriptors-data.ts';
-import { createDescriptorLimits } from '../../../src/quota/descriptors-limits.ts';
-import type { DescriptorRequest } from '../../../src/quota/descriptors-plan.ts';
+import { compileDescriptors } from '../../../src/quota/descriptors/descriptors-data.ts';
+import { createDescriptorLimits } from '../../../src/quota/descriptors/descriptors-limits.ts';
+import type { DescriptorRequest } from '../../../src/quota/descriptors/descriptors-plan.ts';
 import { createLimiter } from '../../../src/quota/limiter.ts';
-import { openMemoryStore } from '../../../src/quota/memory-store.ts';
-import { createMemoryTable } from '../../../src/quota/memory-table.ts';
+import { openMemoryStore } from '../../../src/quota/memory/memory-store.ts';
+import { createMemoryTable } from '../../../src/quota/memory/memory-table.ts';
 import { createQuotaMetrics } from '../../../src/telemetry/quota-metrics.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { TakeResult } from '../../../src/decision/charges.ts';
 import type { Quota } from '../../../src/decision/ports.ts';
-import { compileDescriptors } from '../../../src/quota/descriptors-data.ts';
+import { compileDescriptors } from '../../../src/quota/descriptors/descriptors-data.ts';
 import {
   createDescriptorLimits,
   type DescriptorAnswer,
   type DescriptorLimitsPorts,
-} from '../../../src/quota/descriptors-limits.ts';
-import type { AskedDescriptor, DescriptorRequest } from '../../../src/quota/descriptors-plan.ts';
+} from '../../../src/quota/descriptors/descriptors-limits.ts';
+import type { AskedDescriptor, DescriptorRequest } from '../../../src/quota/descriptors/descriptors-plan.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
 import { createWindowQuota, type WindowQuota } from '../../support/window-quota.ts';
 

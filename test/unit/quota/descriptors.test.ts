@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type DescriptorTable, matchDescriptor, mergeDescriptors } from '../../../src/quota/descriptors.ts';
-import { compileDescriptors } from '../../../src/quota/descriptors-data.ts';
+import { type DescriptorTable, matchDescriptor, mergeDescriptors } from '../../../src/quota/descriptors/descriptors.ts';
+import { compileDescriptors } from '../../../src/quota/descriptors/descriptors-data.ts';
 
 const minute = (limit: number): object => ({ kind: 'window', unit: 'requests', limit, per_seconds: 60 });
 

@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createLedger, type Ledger, type LedgerOptions } from '../../../src/quota/ledger.ts';
-import type { LedgerEvent, SettledEvent } from '../../../src/quota/ledger-event.ts';
-import type { LedgerReport } from '../../../src/quota/ledger-recovery.ts';
+import { createLedger, type Ledger, type LedgerOptions } from '../../../src/quota/ledger/ledger.ts';
+import type { LedgerEvent, SettledEvent } from '../../../src/quota/ledger/ledger-event.ts';
+import type { LedgerReport } from '../../../src/quota/ledger/ledger-recovery.ts';
 import { createReservationId } from '../../../src/quota/reservation-id.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
 

@@ -1,10 +1,10 @@
 import { mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { exportUsage } from '../../../src/quota/ledger-export.ts';
-import { systemFiles } from '../../../src/quota/ledger-files.ts';
-import { mergeEvents } from '../../../src/quota/ledger-merge.ts';
-import { verifyLedger } from '../../../src/quota/ledger-verify.ts';
+import { exportUsage } from '../../../src/quota/ledger/ledger-export.ts';
+import { systemFiles } from '../../../src/quota/ledger/ledger-files.ts';
+import { mergeEvents } from '../../../src/quota/ledger/ledger-merge.ts';
+import { verifyLedger } from '../../../src/quota/ledger/ledger-verify.ts';
 import { createLedgerWorld, DAY_MS, idOf, type LedgerWorld, START_MS, settledEvent } from './ledger-fixtures.ts';
 
 let world: LedgerWorld;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, onTestFinished, test } from 'vitest';
 import type { BucketCharge, BucketTerms } from '../../../src/quota/bucket.ts';
-import { createMemoryStore, type MemoryStoreEvent } from '../../../src/quota/memory-single.ts';
+import { createMemoryStore, type MemoryStoreEvent } from '../../../src/quota/memory/memory-single.ts';
 import { createReservationId } from '../../../src/quota/reservation-id.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
 import { stormCharges } from './fixtures/memory-storm.ts';

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { BucketCharge, BucketTerms } from '../../../src/quota/bucket.ts';
 import { StoreFault } from '../../../src/quota/bucket-store.ts';
-import { clearLocksOf } from '../../../src/quota/memory-repair.ts';
-import { openMemoryStore } from '../../../src/quota/memory-store.ts';
-import { createMemoryTable, LOCK_WORDS, MOST_HOLDS } from '../../../src/quota/memory-table.ts';
+import { clearLocksOf } from '../../../src/quota/memory/memory-repair.ts';
+import { openMemoryStore } from '../../../src/quota/memory/memory-store.ts';
+import { createMemoryTable, LOCK_WORDS, MOST_HOLDS } from '../../../src/quota/memory/memory-table.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import { createRandom, seedOf } from '../../support/seed.ts';
 

@@ -4,8 +4,8 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import type { BucketCharge, BucketTerms } from '../../../src/quota/bucket.ts';
 import { StoreFault } from '../../../src/quota/bucket-store.ts';
-import { openMemoryStore } from '../../../src/quota/memory-store.ts';
-import { createMemoryTable } from '../../../src/quota/memory-table.ts';
+import { openMemoryStore } from '../../../src/quota/memory/memory-store.ts';
+import { createMemoryTable } from '../../../src/quota/memory/memory-table.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import { caseCount } from '../../support/seed.ts';
 

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
-import { clearLocksOf } from '../../../src/quota/memory-repair.ts';
-import { openMemoryStore } from '../../../src/quota/memory-store.ts';
-import { createMemoryTable } from '../../../src/quota/memory-table.ts';
+import { clearLocksOf } from '../../../src/quota/memory/memory-repair.ts';
+import { openMemoryStore } from '../../../src/quota/memory/memory-store.ts';
+import { createMemoryTable } from '../../../src/quota/memory/memory-table.ts';
 import { caseCount, createRandom, seedOf } from '../../support/seed.ts';
 import { type StormData, stormCharges, stormNow } from './fixtures/memory-storm.ts';
 

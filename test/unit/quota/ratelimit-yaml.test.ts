@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { matchDescriptor } from '../../../src/quota/descriptors.ts';
-import { checkRateLimitFiles, loadRateLimitFiles } from '../../../src/quota/ratelimit-files.ts';
-import { parseRateLimitYaml, type RateLimitFile } from '../../../src/quota/ratelimit-yaml.ts';
+import { matchDescriptor } from '../../../src/quota/descriptors/descriptors.ts';
+import { checkRateLimitFiles, loadRateLimitFiles } from '../../../src/quota/descriptors/ratelimit-files.ts';
+import { parseRateLimitYaml, type RateLimitFile } from '../../../src/quota/descriptors/ratelimit-yaml.ts';
 
 interface Read {
   readonly file: RateLimitFile | undefined;

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { Reservation } from '../../../src/quota/bucket-store.ts';
-import { byPart, merged, splitNote, withLayout, withoutLayout } from '../../../src/quota/redis-cluster-note.ts';
-import { PARTS, partNames, partOfTag, slotOf } from '../../../src/quota/redis-cluster-slots.ts';
-import { inParts } from '../../../src/quota/redis-cluster-take.ts';
-import { parseClusterSlots, parseRedirect } from '../../../src/quota/redis-cluster-view.ts';
-import { RespError } from '../../../src/quota/redis-resp.ts';
+import { byPart, merged, splitNote, withLayout, withoutLayout } from '../../../src/quota/redis/redis-cluster-note.ts';
+import { PARTS, partNames, partOfTag, slotOf } from '../../../src/quota/redis/redis-cluster-slots.ts';
+import { inParts } from '../../../src/quota/redis/redis-cluster-take.ts';
+import { parseClusterSlots, parseRedirect } from '../../../src/quota/redis/redis-cluster-view.ts';
+import { RespError } from '../../../src/quota/redis/redis-resp.ts';
 import { tenantTag } from '../../../src/quota/reservation-id.ts';
 import { clusterRate } from '../../support/redis-cluster-store.ts';
 import { plainCharge } from '../../support/redis-store.ts';

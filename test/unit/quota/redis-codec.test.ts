@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { BucketTerms } from '../../../src/quota/bucket.ts';
-import { parseRedisUrl } from '../../../src/quota/redis-address.ts';
-import { createRedisBatch } from '../../../src/quota/redis-batch.ts';
-import { readReservation, readState, toDoubles } from '../../../src/quota/redis-codec.ts';
-import { createRedisKeys } from '../../../src/quota/redis-keys.ts';
-import { createRecentTakes } from '../../../src/quota/redis-recent.ts';
-import { createRespReader } from '../../../src/quota/redis-resp.ts';
+import { parseRedisUrl } from '../../../src/quota/redis/redis-address.ts';
+import { createRedisBatch } from '../../../src/quota/redis/redis-batch.ts';
+import { readReservation, readState, toDoubles } from '../../../src/quota/redis/redis-codec.ts';
+import { createRedisKeys } from '../../../src/quota/redis/redis-keys.ts';
+import { createRecentTakes } from '../../../src/quota/redis/redis-recent.ts';
+import { createRespReader } from '../../../src/quota/redis/redis-resp.ts';
 
 const keys = createRedisKeys('p:');
 const rate: BucketTerms = {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { toCommand } from '../../../src/quota/redis-connection.ts';
-import { createRespReader, RespError, type RespReply } from '../../../src/quota/redis-resp.ts';
+import { toCommand } from '../../../src/quota/redis/redis-connection.ts';
+import { createRespReader, RespError, type RespReply } from '../../../src/quota/redis/redis-resp.ts';
 import { createRandom, seedOf } from '../../support/seed.ts';
 
 function readAll(chunks: readonly Buffer[]): readonly unknown[] {

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import type { BucketStore } from '../../../src/quota/bucket-store.ts';
-import type { Ledger } from '../../../src/quota/ledger.ts';
-import type { LedgerEvent } from '../../../src/quota/ledger-event.ts';
-import { type BilledEvent, mergeEvent } from '../../../src/quota/ledger-merge.ts';
-import type { Settlement } from '../../../src/quota/settlement.ts';
+import type { Ledger } from '../../../src/quota/ledger/ledger.ts';
+import type { LedgerEvent } from '../../../src/quota/ledger/ledger-event.ts';
+import { type BilledEvent, mergeEvent } from '../../../src/quota/ledger/ledger-merge.ts';
+import type { Settlement } from '../../../src/quota/settlement/settlement.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
 import { caseCount, createRandom, type Random, seedOf } from '../../support/seed.ts';
 import { idOf, START_MS } from './ledger-fixtures.ts';

@@ -2,12 +2,12 @@ import { parseChargeTerms } from '../../../src/decision/charge-terms.ts';
 import type { ChargePlan } from '../../../src/decision/charges.ts';
 import type { BucketCharge, BucketTerms } from '../../../src/quota/bucket.ts';
 import { type BucketStore, StoreFault } from '../../../src/quota/bucket-store.ts';
-import { type Ledger, LedgerFault } from '../../../src/quota/ledger.ts';
-import type { LedgerEvent } from '../../../src/quota/ledger-event.ts';
+import { type Ledger, LedgerFault } from '../../../src/quota/ledger/ledger.ts';
+import type { LedgerEvent } from '../../../src/quota/ledger/ledger-event.ts';
 import { toNote } from '../../../src/quota/note.ts';
-import { createSettlement, type Settlement } from '../../../src/quota/settlement.ts';
-import type { SettlementReport } from '../../../src/quota/settlement-answer.ts';
-import type { OnExpiry } from '../../../src/quota/settlement-open-text.ts';
+import { createSettlement, type Settlement } from '../../../src/quota/settlement/settlement.ts';
+import type { SettlementReport } from '../../../src/quota/settlement/settlement-answer.ts';
+import type { OnExpiry } from '../../../src/quota/settlement/settlement-open-text.ts';
 import type { ManualClock } from '../../support/manual-clock.ts';
 import { createReferenceBucketStore } from '../../support/reference-bucket-store.ts';
 

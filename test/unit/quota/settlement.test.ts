@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { LedgerCharge, SettledEvent } from '../../../src/quota/ledger-event.ts';
-import type { SettleAnswer } from '../../../src/quota/settlement-answer.ts';
+import type { LedgerCharge, SettledEvent } from '../../../src/quota/ledger/ledger-event.ts';
+import type { SettleAnswer } from '../../../src/quota/settlement/settlement-answer.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
 import { idOf, START_MS } from './ledger-fixtures.ts';
 import {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { NotedCharge } from '../../../src/quota/note.ts';
-import { parseUsage, type Usage } from '../../../src/quota/usage.ts';
-import { costOf } from '../../../src/quota/usage-cost.ts';
+import { parseUsage, type Usage } from '../../../src/quota/settlement/usage.ts';
+import { costOf } from '../../../src/quota/settlement/usage-cost.ts';
 
 const chat = { prompt_tokens: 100, completion_tokens: 20, total_tokens: 120 };
 const responses = { input_tokens: 100, output_tokens: 20, total_tokens: 120 };

@@ -1,0 +1,244 @@
+import type { Clock, Instant } from '../../decision/ports.ts';
+import type { BucketState } from '../bucket.ts';
+import { StoreFault, type StoreTake, type StoreTaken } from '../bucket-store.ts';
+import { createRedisBatch } from './redis-batch.ts';
+import type { RedisCalls } from './redis-calls.ts';
+import { readState, STATE_BYTES } from './redis-codec.ts';
+import type { RedisKeys } from './redis-keys.ts';
+import type { RedisState } from './redis-state.ts';
+
+/** What a take came to that charged at once and is remembered here only. */
+export interface PlainTaken {
+  /** Of the server's clock. */
+  readonly atMs: number;
+  /** Which charges of the plan were taken. */
+  readonly taken: readonly boolean[];
+}
+
+export interface RedisTakesOptions {
+  readonly keys: RedisKeys;
+  readonly calls: RedisCalls;
+  readonly state: RedisState;
+  readonly clock: Clock;
+  readonly horizonMs: number;
+  /** A take was answered; `recorded` where the store has a record of it. */
+  readonly remember: (id: string, taken: PlainTaken | 'recorded') => void;
+  /** A take whose caller was refused was carried out after all. */
+  readonly unwanted: (take: StoreTake, plan: number, plain: PlainTaken | undefined) => void;
+  /** A take whose caller was refused may have been carried out. */
+  readonly unknown: (take: StoreTake, holds: boolean) => void;
+  /** The store has another marker than was expected. */
+  readonly changed: () => void;
+}
+
+export interface RedisTakes {
+  take(request: StoreTake, at: Instant): Promise<StoreTaken>;
+}
+
+interface Waiting {
+  readonly request: StoreTake;
+  readonly holds: boolean;
+  readonly asked: number;
+  readonly resolve: (taken: StoreTaken) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const TAKEN = 0;
+const EXCEEDED = 1;
+const DUPLICATE = 2;
+const RELEASED = 3;
+const OTHER_WINDOW = 4;
+
+/** Sends the takes of one turn of the event loop as one call, and gives each its part of the answer. */
+export function createRedisTakes(options: RedisTakesOptions): RedisTakes {
+  const { calls, state, clock, remember, unwanted, unknown, changed } = options;
+  const batch = createRedisBatch(options);
+  let waiting: Waiting[] = [];
+  let planned = false;
+  let judgedBy: Buffer = Buffer.alloc(0);
+
+  function add(take: Waiting, monotonicMs: number): void {
+    if (batch.full) flush();
+    batch.add(take.request, take.holds, state.serverMs(monotonicMs));
+    if (waiting.length === 0) judgedBy = state.marker();
+    waiting.push(take);
+    if (planned) return;
+    planned = true;
+    setImmediate(flushPlanned);
+  }
+
+  function flushPlanned(): void {
+    planned = false;
+    flush();
+  }
+
+  function flush(): void {
+    if (waiting.length === 0) return;
+    const takes = waiting;
+    waiting = [];
+    const marker = state.marker();
+    const command = batch.finish(marker);
+    const fail = (error: unknown): void => {
+      for (const { reject } of takes) reject(error);
+    };
+    // Whether these may be taken was judged by the state that was known then.
+    if (!marker.equals(judgedBy)) {
+      fail(cold());
+      return;
+    }
+    try {
+      calls.send({
+        command,
+        answered: (reply) => answer(takes, reply),
+        fault: fail,
+        late: (reply) => read(takes, reply, giveBack),
+        lost: () => {
+          for (const { request, holds } of takes) unknown(request, holds);
+        },
+      });
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  function answer(takes: readonly Waiting[], reply: Buffer): void {
+    try {
+      read(takes, reply, tell);
+    } catch (cause) {
+      // Those that were told already are told only once.
+      for (const { reject } of takes)
+        reject(new StoreFault('refused', 'the answer of the quota store cannot be read', { cause }));
+    }
+  }
+
+  function tell(take: Waiting, verdict: number, plan: number, states: readonly BucketState[], nowMs: number): void {
+    const { request, resolve, reject } = take;
+    switch (verdict) {
+      case TAKEN:
+        remember(request.id, isRecorded(request, plan) ? 'recorded' : toPlain(states, nowMs));
+        resolve({ kind: 'taken', plan, states });
+        break;
+      case EXCEEDED:
+        resolve({ kind: 'exceeded', states: byPlan(request, states) });
+        break;
+      case DUPLICATE:
+        resolve({ kind: 'duplicate' });
+        break;
+      case RELEASED:
+        resolve({ kind: 'released' });
+        break;
+      case OTHER_WINDOW:
+        // Its answer has set our idea of the server's clock right.
+        if (take.asked === 1) askAgain({ ...take, asked: 2 });
+        else reject(new StoreFault('refused', 'the clock of the quota store does not stand still'));
+        break;
+      default:
+        reject(new StoreFault('refused', 'the quota store holds a bucket that cannot be read'));
+    }
+  }
+
+  function askAgain(take: Waiting): void {
+    try {
+      add(take, clock.now().monotonicMs);
+    } catch (error) {
+      take.reject(error);
+    }
+  }
+
+  function giveBack(take: Waiting, verdict: number, plan: number, states: readonly BucketState[], nowMs: number): void {
+    if (verdict !== TAKEN) return;
+    unwanted(take.request, plan, isRecorded(take.request, plan) ? undefined : toPlain(states, nowMs));
+  }
+
+  /** Goes over the verdicts of a reply, in the order of the takes. */
+  function read(takes: readonly Waiting[], reply: Buffer, use: typeof tell): void {
+    const nowMs = state.observe(reply);
+    if (reply[0] !== 0) {
+      changed();
+      for (const { reject } of takes) reject(cold());
+      return;
+    }
+    let at = 9;
+    for (const take of takes) {
+      const verdict = reply.readUInt8(at);
+      at += 1;
+      let plan = -1;
+      const states: BucketState[] = [];
+      if (verdict === TAKEN) {
+        plan = reply.readUInt8(at);
+        at = readStates(reply, at + 1, take.request, plan, nowMs, states);
+      } else if (verdict === EXCEEDED) {
+        for (let each = 0; each < take.request.plans.length; each += 1) {
+          at = readStates(reply, at, take.request, each, nowMs, states);
+        }
+      }
+      use(take, verdict, plan, states, nowMs);
+    }
+  }
+
+  return {
+    take: (request, at) =>
+      new Promise((resolve, reject) => {
+        add(
+          {
+            request,
+            holds: request.recordMs !== undefined || request.plans.some(planHolds),
+            asked: 1,
+            resolve,
+            reject,
+          },
+          at.monotonicMs,
+        );
+      }),
+  };
+}
+
+function cold(): StoreFault {
+  return new StoreFault('cold', 'the quota store lost its state, or it was declared lost');
+}
+
+function readStates(
+  reply: Buffer,
+  from: number,
+  { plans }: StoreTake,
+  plan: number,
+  nowMs: number,
+  states: BucketState[],
+): number {
+  const charges = plans[plan];
+  if (charges === undefined) throw new RangeError('an answer of a plan that was not asked for');
+  let at = from;
+  for (const { terms, cost } of charges) {
+    states.push(readState(reply, at, terms, cost, nowMs));
+    at += STATE_BYTES;
+  }
+  return at;
+}
+
+function byPlan({ plans }: StoreTake, states: readonly BucketState[]): readonly (readonly BucketState[])[] {
+  let from = 0;
+  return plans.map(({ length }) => {
+    from += length;
+    return states.slice(from - length, from);
+  });
+}
+
+function toPlain(states: readonly BucketState[], atMs: number): PlainTaken {
+  return { atMs, taken: states.map(({ fits }) => fits) };
+}
+
+/** Whether the store keeps a record of a plan that was taken. */
+export function isRecorded({ plans, recordMs }: StoreTake, plan: number): boolean {
+  if (recordMs !== undefined) return true;
+  for (const { hold } of plans[plan] ?? []) {
+    if (hold !== undefined && hold.provisional !== true) return true;
+  }
+  return false;
+}
+
+function planHolds(charges: StoreTake['plans'][number]): boolean {
+  for (const { hold } of charges) {
+    if (hold !== undefined) return true;
+  }
+  return false;
+}
