@@ -1,12 +1,11 @@
 import type { AccessRequest } from '../decision/access-request.ts';
-import { UNITS } from '../decision/charge-terms.ts';
-import type { LimitState } from '../decision/charges.ts';
 import type { Outcome } from '../decision/ports.ts';
 import type { Principal } from '../decision/principal.ts';
 import { quoteSafe } from '../telemetry/json-line.ts';
-import { type AllowList, allowed, type WHOLE } from './allow-list.ts';
+import { type AllowList, allowed, WHOLE } from './allow-list.ts';
 import type { EventCopy, Origin } from './event-copy.ts';
 import { loggableMembers } from './loggable.ts';
+import { LoggedLimits } from './logged-limits.ts';
 
 export type LoggedInput = (outcome: Outcome, copy: EventCopy, isConstant: IsConstant) => string;
 
@@ -142,6 +141,9 @@ function writeMember(
   if (rule !== 'value' && typeof value === 'string') {
     return quoteSafe(rule === 'trusted' ? value : copy.text(value, pointer, origin, MAX_PATH));
   }
+  if (value instanceof LoggedLimits) {
+    return list === WHOLE ? value.write() : copy.value(value.toObject(), list, pointer, origin);
+  }
   return copy.value(value, list, pointer, origin);
 }
 
@@ -194,25 +196,20 @@ function quotaMembers({ quota, inspected }: Outcome, copy: EventCopy, isConstant
   if (quota === undefined) return undefined;
   const required = inspected?.kind === 'inspected' ? inspected.route?.requiredLimits : undefined;
   const isKnown = (text: string): boolean => required?.includes(text) === true || isConstant(text);
-  const limits: { [name: string]: unknown } = Object.create(null);
-  for (const [name, state] of Object.entries(quota.limits).slice(0, MAX_LIMITS)) {
-    if (isKnown(name)) limits[name] = limitMembers(state);
+  const limits = new LoggedLimits();
+  let seen = 0;
+  for (const name in quota.limits) {
+    const state = quota.limits[name];
+    if (state === undefined || !Object.hasOwn(quota.limits, name)) continue;
+    seen += 1;
+    if (seen > MAX_LIMITS) break;
+    if (isKnown(name)) limits.add(name, state);
     else copy.erase('/input/quota/limits');
   }
   return { plan: quota.plan, taken: quota.taken, limits };
 }
 
 const MAX_LIMITS = 16;
-const LIMIT_KINDS: ReadonlySet<string> = new Set(['rate', 'window', 'concurrency']);
-const LIMIT_UNITS: ReadonlySet<string> = new Set(UNITS);
-
-function limitMembers(state: LimitState): Members {
-  return {
-    ...state,
-    kind: LIMIT_KINDS.has(state.kind) ? state.kind : undefined,
-    unit: LIMIT_UNITS.has(state.unit) ? state.unit : undefined,
-  };
-}
 
 /** Interfaces have no index signature; their members are read by name all the same. */
 function toMembers(value: object | undefined): Members | undefined {

@@ -89,7 +89,8 @@ export function createRedisPart({ keys, calls, state, clock, horizonMs, changed 
     undo: async (id) => void (await onRecord(id, 'undo')),
     look: async (id) => {
       const reply = await onRecord(id, 'look');
-      return reply === undefined || reply[0] !== 0 ? undefined : readReservation(reply.subarray(9));
+      if (reply === undefined || reply[0] !== 0) return undefined;
+      return legible(() => readReservation(reply.subarray(9)));
     },
     settle: async (id, used) => SETTLED[(await onRecord(id, 'settle', toDoubles(...used)))?.[0] ?? 1] ?? 'unknown',
     renew: async (id, ttlMs) => {
@@ -102,8 +103,10 @@ export function createRedisPart({ keys, calls, state, clock, horizonMs, changed 
     peek: async (charges, at) => {
       if (charges.length === 0) return [];
       const reply = await onBuckets('peek', charges, at);
-      const nowMs = reply.readDoubleLE(1);
-      return charges.map(({ terms, cost }, index) => readState(reply, 9 + index * STATE_BYTES, terms, cost, nowMs));
+      return legible(() => {
+        const nowMs = reply.readDoubleLE(1);
+        return charges.map(({ terms, cost }, index) => readState(reply, 9 + index * STATE_BYTES, terms, cost, nowMs));
+      });
     },
     refund: async (charges, { atMs, taken }) => {
       const back = charges.filter(({ refundable }, index) => refundable && taken[index] === true);
@@ -124,3 +127,12 @@ export function asQuestion(terms: BucketTerms): BucketCharge {
 
 const SETTLED: readonly Settled[] = ['settled', 'unknown', 'already'];
 const RENEWED: readonly Renewed[] = ['renewed', 'unknown', 'ended'];
+
+/** What `read` makes of a reply; a reply that is shorter than it says is no answer. */
+function legible<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    throw new StoreFault('refused', 'the answer of the quota store cannot be read', { cause });
+  }
+}
