@@ -100,7 +100,8 @@ export const MATRIX: Readonly<Record<Dependency, Readonly<Record<Fault, Cell>>>>
     garbage: '10 unverified, then deny quota_unavailable',
     partial: '10 unverified, then deny quota_unavailable',
     reset: '10 unverified, then deny quota_unavailable',
-    full: '10 unverified, then deny quota_unavailable',
+    // A store that has no room answers: made-up keys may be why, and a share would let them pass.
+    full: 'deny quota_unavailable',
     'wrong version': '10 unverified, then deny quota_unavailable',
     stalled: 'deny overloaded',
   },
