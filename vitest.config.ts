@@ -1,8 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * `fast` is what runs on every save: no external tool, no real Envoy. `whole` needs `.tools/` and holds what talks to
- * real counterparts; its files run one after the other because they share two cores with the processes they start.
+ * `fast` is what runs on every save: no external tool, no real Envoy. `contract` runs one suite on every implementation
+ * of a port, real servers among them. `whole` needs `.tools/` and holds what talks to real counterparts; its files run one
+ * after the other because they share two cores with the processes they start.
  */
 export default defineConfig({
   test: {
@@ -10,7 +11,14 @@ export default defineConfig({
       {
         test: {
           name: 'fast',
-          include: ['test/architecture.test.ts', 'test/{unit,contract,protocol,cases}/**/*.test.ts'],
+          include: ['test/architecture.test.ts', 'test/{unit,protocol,cases}/**/*.test.ts'],
+          testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: 'contract',
+          include: ['test/contract/**/*.test.ts'],
           testTimeout: 30_000,
         },
       },
