@@ -25,7 +25,7 @@ function answering(reply: Buffer) {
   };
   return createRedisPart({
     keys: createRedisKeys('test:'),
-    calls: { send: ({ answered }) => answered(reply) },
+    calls: { send: (call) => call.answered(reply) },
     // Only what a part asks of it.
     state: state as unknown as RedisPartOptions['state'],
     clock: { now: () => AT },
