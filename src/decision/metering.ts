@@ -12,7 +12,7 @@ import { type Deny, deny, type VerdictContext } from './decision.ts';
 import { RequestFault } from './errors.ts';
 import type { Inspected, NamedDecision } from './ports.ts';
 import { toQuotaNotice } from './quota-headers.ts';
-import { missingStates, withEveryLimit } from './quota-state.ts';
+import { missingStates, unaskedState, withEveryLimit } from './quota-state.ts';
 import { accepted, identified, type Trace } from './trace.ts';
 
 /**
@@ -49,10 +49,9 @@ export function takesNothing(trace: Trace, plans: readonly ChargePlan[]): TakeRe
   const [plan] = plans;
   if (plan === undefined || plan.length === 0) return undefined;
   if (!plan.every(({ terms }) => terms.cost === 0 && terms.reserve === undefined)) return undefined;
-  const limits = plan.map(({ terms: { name, kind, unit, limit, mode } }) => {
-    const state = { kind, unit, limit, remaining: 0, held: 0, wait_ms: 0, reset_ms: 0, exceeded: false };
-    return [name, { ...state, shadow: mode === 'shadow', verified: false }] as const;
-  });
+  const limits = plan.map(
+    ({ terms }) => [terms.name, unaskedState(terms, { exceeded: false, shadow: terms.mode === 'shadow' })] as const,
+  );
   return { kind: 'taken', take: undefined, state: { plan: 0, taken: true, limits: Object.fromEntries(limits) } };
 }
 

@@ -103,6 +103,9 @@ export function keyPart(value: string): string {
 
 const MAX_PLAIN = 256;
 
+/** The name of our own cap on open holds. */
+export const HOLDS = 'sallyport.holds';
+
 /** Caps how many reservations of one holder are open. No policy can name its dimension. */
 export interface HoldsCap {
   /** As a note has it, beside the charges of the plan. */
@@ -112,7 +115,7 @@ export interface HoldsCap {
 
 export function createHoldsCap(limit: number, metrics: Pick<QuotaMetrics, 'limit'>): HoldsCap {
   const terms: ChargeTerms = {
-    name: 'sallyport.holds',
+    name: HOLDS,
     dimensions: [],
     unit: 'requests',
     kind: 'concurrency',

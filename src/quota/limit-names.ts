@@ -1,4 +1,5 @@
 import { isObject } from '../decision/json.ts';
+import { HOLDS } from './bucket-terms.ts';
 import type { DescriptorNode, DescriptorTable } from './descriptors/descriptors.ts';
 
 /**
@@ -7,13 +8,10 @@ import type { DescriptorNode, DescriptorTable } from './descriptors/descriptors.
  */
 export function limitNames(catalog: unknown, { domains }: DescriptorTable): ReadonlySet<string> {
   const limits = isObject(catalog) && isObject(catalog['limits']) ? Object.keys(catalog['limits']) : [];
-  const names = new Set([...limits, ...OWN]);
+  const names = new Set([...limits, HOLDS]);
   for (const tree of domains.values()) addRules(tree, names);
   return names;
 }
-
-/** What the limiter itself counts. */
-const OWN = ['sallyport.holds'];
 
 function addRules({ rule, byKey }: DescriptorNode, names: Set<string>): void {
   if (rule?.kind === 'limit') names.add(rule.terms.name);

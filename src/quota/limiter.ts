@@ -33,7 +33,7 @@ export interface Limiter extends Quota {
   stop(): Promise<void>;
 }
 
-export type RepeatedTake = (at: Instant) => LimiterResult | Promise<LimiterResult>;
+export type RepeatedTake = () => LimiterResult | Promise<LimiterResult>;
 
 /** `reason`: why the store did not answer, where that is known. */
 export type LimiterResult = TakeResult & { readonly reason?: StoreFaultReason };

@@ -22,21 +22,28 @@ export interface CheckOptions extends grpc.CallOptions {
 
 export interface CheckClientOptions {
   /** The CA that the door's certificate is of (it names `localhost`), and what the client shows, if anything. */
-  readonly tls?: { readonly ca: CertificateFiles; readonly client?: CertificateFiles };
+  readonly tls?: ClientTls;
+}
+
+export interface ClientTls {
+  readonly ca: CertificateFiles;
+  readonly client?: CertificateFiles;
+}
+
+export function toGrpcCredentials(tls: ClientTls | undefined): grpc.ChannelCredentials {
+  if (tls === undefined) return grpc.credentials.createInsecure();
+  const { ca, client } = tls;
+  return grpc.credentials.createSsl(
+    readFileSync(ca.cert),
+    client === undefined ? null : readFileSync(client.key),
+    client === undefined ? null : readFileSync(client.cert),
+  );
 }
 
 export const CHECK_PATH = '/envoy.service.auth.v3.Authorization/Check';
 
 export function createCheckClient(target: string, { tls }: CheckClientOptions = {}): CheckClient {
-  const credentials =
-    tls === undefined
-      ? grpc.credentials.createInsecure()
-      : grpc.credentials.createSsl(
-          readFileSync(tls.ca.cert),
-          tls.client === undefined ? null : readFileSync(tls.client.key),
-          tls.client === undefined ? null : readFileSync(tls.client.cert),
-        );
-  const client = new grpc.Client(target, credentials, {
+  const client = new grpc.Client(target, toGrpcCredentials(tls), {
     'grpc.use_local_subchannel_pool': 1,
     'grpc.max_send_message_length': -1,
     ...(tls === undefined ? {} : { 'grpc.ssl_target_name_override': 'localhost' }),

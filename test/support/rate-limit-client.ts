@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
 import * as grpc from '@grpc/grpc-js';
-import type { CertificateFiles } from './certificates.ts';
+import { type ClientTls, toGrpcCredentials } from './grpc-client.ts';
 import { decodeRateLimitResponse, type ReadRateLimitResponse } from './rate-limit-proto.ts';
 
 /** Asks one rate limit service over one connection of its own. */
@@ -14,21 +13,13 @@ export interface RateLimitClient {
 
 export interface RateLimitClientOptions {
   /** The CA that the door's certificate is of (it names `localhost`), and what the client shows, if anything. */
-  readonly tls?: { readonly ca: CertificateFiles; readonly client?: CertificateFiles };
+  readonly tls?: ClientTls;
 }
 
 export const SHOULD_RATE_LIMIT = '/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit';
 
 export function createRateLimitClient(target: string, { tls }: RateLimitClientOptions = {}): RateLimitClient {
-  const credentials =
-    tls === undefined
-      ? grpc.credentials.createInsecure()
-      : grpc.credentials.createSsl(
-          readFileSync(tls.ca.cert),
-          tls.client === undefined ? null : readFileSync(tls.client.key),
-          tls.client === undefined ? null : readFileSync(tls.client.cert),
-        );
-  const client = new grpc.Client(target, credentials, {
+  const client = new grpc.Client(target, toGrpcCredentials(tls), {
     'grpc.use_local_subchannel_pool': 1,
     ...(tls === undefined ? {} : { 'grpc.ssl_target_name_override': 'localhost' }),
   });

@@ -1,12 +1,8 @@
-import type { Clock, StartTimer } from '../../src/decision/ports.ts';
+import type { Clock } from '../../src/decision/ports.ts';
+import { systemClock } from '../../src/telemetry/system-clock.ts';
 
-/** The machine's own clocks, for tests that run real doors. */
-export const systemClock: Clock = { now: () => ({ epochMs: Date.now(), monotonicMs: performance.now() }) };
-
-export const startSystemTimer: StartTimer = (delayMs, late) => {
-  const timer = setTimeout(late, delayMs);
-  return () => clearTimeout(timer);
-};
+/** The machine's own clocks and timers, for tests that run real doors. */
+export { startSystemTimer, systemClock } from '../../src/telemetry/system-clock.ts';
 
 /**
  * The system’s clock, two months slow until `arrive` is called: what is made before began long ago. In the period of its

@@ -46,7 +46,7 @@ export type LimitDescriptors = (request: DescriptorRequest) => DescriptorAnswer 
  * or none is; the hits of one that is refused are then counted where the rules say so.
  */
 export function createDescriptorLimits(ports: DescriptorLimitsPorts): LimitDescriptors {
-  const { quota, clock } = ports;
+  const { clock } = ports;
   let known = new WeakMap<DescriptorRequest, Known>();
   let planned: DescriptorTable | undefined;
 
@@ -58,7 +58,7 @@ export function createDescriptorLimits(ports: DescriptorLimitsPorts): LimitDescr
     const before = known.get(request);
     if (before !== undefined) return before;
     const plan = planRequest(table, request);
-    const made = { plan, take: onlyTakeOf(quota, plan) };
+    const made = { plan, take: onlyTakeOf(ports, plan) };
     known.set(request, made);
     return made;
   }
@@ -70,7 +70,7 @@ export function createDescriptorLimits(ports: DescriptorLimitsPorts): LimitDescr
     if (plan.takes.length === 0) return conclude(plan, [], false);
     const at = clock.now();
     if (take === undefined) return limitInSteps(ports, plan, at);
-    const result = take(at);
+    const result = take();
     return result instanceof Promise
       ? result.then((taken) => afterTake(ports, plan, taken, at))
       : afterTake(ports, plan, result, at);
@@ -83,11 +83,14 @@ interface Known {
   readonly take: RepeatedTake | undefined;
 }
 
-function onlyTakeOf(quota: RepeatingQuota, { takes, givenBack }: RequestPlan): RepeatedTake | undefined {
+function onlyTakeOf(
+  { quota, clock }: DescriptorLimitsPorts,
+  { takes, givenBack }: RequestPlan,
+): RepeatedTake | undefined {
   const [only, ...more] = takes;
   if (only === undefined || more.length > 0 || givenBack.length > 0) return undefined;
   const { request } = only;
-  return quota.repeated?.(request) ?? ((at) => quota.take(request, at));
+  return quota.repeated?.(request) ?? (() => quota.take(request, clock.now()));
 }
 
 function afterTake(

@@ -1,4 +1,5 @@
 import type { Unit } from '../../decision/charge-terms.ts';
+import { HOLDS } from '../bucket-terms.ts';
 import { parseReservationId } from '../reservation-id.ts';
 import { type BilledEvent, type MergeOptions, mergeEvents } from './ledger-merge.ts';
 
@@ -34,15 +35,12 @@ export async function* exportUsage(options: ExportOptions): AsyncGenerator<strin
       rows.set(key, row);
     }
     add(row, event);
-    for (const { name, unit } of event.charges) if (name !== OWN) charges.set(chargeKey(name, unit), unit);
+    for (const { name, unit } of event.charges) if (name !== HOLDS) charges.set(chargeKey(name, unit), unit);
   }
   const sorted = [...rows.values()].sort((a, b) => compare(a.values, b.values));
   const names = [...charges.keys()].sort();
   yield* format === 'csv' ? toCsv(sorted, names, by) : toJson(sorted, by);
 }
-
-/** Our own cap on open holds, which stands beside the charges of each reservation and is nobody's bill. */
-const OWN = 'sallyport.holds';
 
 interface Row {
   readonly values: readonly string[];
@@ -71,7 +69,7 @@ function add(row: Row, event: BilledEvent): void {
     row.output += BigInt(event.usage.output);
   }
   for (const { name, unit, cost } of event.charges) {
-    if (name === OWN) continue;
+    if (name === HOLDS) continue;
     const key = chargeKey(name, unit);
     row.costs.set(key, (row.costs.get(key) ?? 0n) + BigInt(cost));
   }
