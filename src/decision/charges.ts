@@ -85,7 +85,9 @@ const MAX_PLANS = 8;
 export function parsePlans(value: unknown, facts: ChargeFacts): readonly ChargePlan[] {
   const plans = planLists(value);
   if (plans.length > MAX_PLANS) throw invalidCharges(`more than ${MAX_PLANS} plans`);
-  return plans.map((plan) => parsePlan(plan, facts));
+  const parsed: ChargePlan[] = [];
+  for (const plan of plans) parsed.push(parsePlan(plan, facts));
+  return parsed;
 }
 
 function planLists(value: unknown): readonly (readonly unknown[])[] {
@@ -103,13 +105,14 @@ function planLists(value: unknown): readonly (readonly unknown[])[] {
 function parsePlan(plan: readonly unknown[], facts: ChargeFacts): ChargePlan {
   if (plan.length > MAX_CHARGES_PER_PLAN) throw invalidCharges(`more than ${MAX_CHARGES_PER_PLAN} charges in a plan`);
   if (plan.length === 0) return NO_CHARGES;
-  const charges = plan.map((charge) => toCharge(parseChargeTerms(charge), facts));
-  for (let index = 1; index < charges.length; index++) {
-    for (let before = 0; before < index; before++) {
+  const charges: Charge[] = [];
+  for (const value of plan) {
+    const charge = toCharge(parseChargeTerms(value), facts);
+    for (const { terms } of charges) {
       // The name is part of what a bucket is called, so no two charges of a plan are on one bucket.
-      if (charges[before]?.terms.name !== charges[index]?.terms.name) continue;
-      throw invalidCharges('two charges of a plan have the same name');
+      if (terms.name === charge.terms.name) throw invalidCharges('two charges of a plan have the same name');
     }
+    charges.push(charge);
   }
   return charges;
 }
@@ -117,12 +120,13 @@ function parsePlan(plan: readonly unknown[], facts: ChargeFacts): ChargePlan {
 const NO_CHARGES: ChargePlan = [];
 
 function toCharge(terms: ChargeTerms, facts: ChargeFacts): Charge {
-  const key = terms.dimensions.map((dimension) => {
+  const key: string[] = [];
+  for (const dimension of terms.dimensions) {
     const verified = (dimension === 'model' ? terms.model : undefined) ?? verifiedValue(dimension, facts);
     if (verified === undefined)
       throw invalidCharges(`this request has not verified the dimension ${quoted(dimension)}`);
-    return verified;
-  });
+    key.push(verified);
+  }
   return { terms, key };
 }
 
@@ -167,7 +171,41 @@ function valueOfCaller(
  * One principal, and no other: subjects are unique per issuer only, and a key without a subject speaks for itself. All of a
  * tenant and issuer that have no name are counted as one. Length-prefixed, so that no two have the same text.
  */
-export function principalKey({ kind, tenant = '', issuer = '', subject, keyId }: Principal): string {
+export function principalKey(principal: Principal): string {
+  const { kind, tenant, issuer, subject, keyId } = principal;
+  const name = subject ?? keyId ?? '';
+  const known = KNOWN_KEYS.get(name);
+  if (
+    known?.kind === kind &&
+    known.tenant === tenant &&
+    known.issuer === issuer &&
+    known.subject === subject &&
+    known.keyId === keyId
+  ) {
+    return known.key;
+  }
+  const key = writePrincipalKey(principal);
+  if (key.length > MAX_KNOWN_LENGTH) return key;
+  if (KNOWN_KEYS.size >= MAX_KNOWN_KEYS) KNOWN_KEYS.clear();
+  KNOWN_KEYS.set(name, { kind, tenant, issuer, subject, keyId, key });
+  return key;
+}
+
+interface KnownKey {
+  readonly kind: Principal['kind'];
+  readonly tenant: string | undefined;
+  readonly issuer: string | undefined;
+  readonly subject: string | undefined;
+  readonly keyId: string | undefined;
+  readonly key: string;
+}
+
+/** Buckets are looked up by these texts, and a new text must be hashed each time. By subject or key id. */
+const KNOWN_KEYS = new Map<string, KnownKey>();
+const MAX_KNOWN_KEYS = 4096;
+const MAX_KNOWN_LENGTH = 256;
+
+function writePrincipalKey({ kind, tenant = '', issuer = '', subject, keyId }: Principal): string {
   if (subject !== undefined) return lengthPrefixed([kind, tenant, issuer, subject]);
   if (keyId !== undefined) return lengthPrefixed([`${kind} key`, tenant, issuer, keyId]);
   return lengthPrefixed([`${kind} nameless`, tenant, issuer]);

@@ -32,30 +32,40 @@ export function toQuotaNotice(
   if (told.length > 0) {
     let policies = '';
     let limits = '';
-    for (const { terms, limit } of told) {
+    for (const { texts, limit } of told) {
       const separator = policies === '' ? '' : ', ';
-      policies += separator + policyItem(terms);
-      const untilMs = limit.exceeded ? limit.wait_ms : limit.reset_ms;
-      limits += `${separator}"${terms.name}";r=${clamped(limit.remaining)};t=${seconds(untilMs)}`;
+      policies += separator + texts.policy;
+      limits += `${separator}${texts.head}${clamped(limit.remaining)};t=${seconds(untilMs(limit))}`;
     }
     headers.push(['ratelimit-policy', policies], ['ratelimit', limits]);
     pushOpenAi(headers, told, 'requests');
     pushOpenAi(headers, told, 'tokens');
   }
   if (refusal !== undefined) pushRetry(headers, refusal.retryMs);
-  const rate = told.find(({ terms }) => ENVOY_UNITS.has(perSecondsOf(terms) ?? 0) && terms.unit === 'requests');
   return {
     headers,
-    metadata: rate === undefined ? NO_METADATA : envoyOverride(rate.terms),
-    violated: refusal === undefined ? [] : told.filter(({ limit }) => limit.exceeded).map(({ terms }) => terms.name),
+    metadata: told.find(({ texts }) => texts.override !== undefined)?.texts.override ?? NO_METADATA,
+    violated: refusal === undefined ? NONE : told.filter(({ limit }) => limit.exceeded).map(({ terms }) => terms.name),
   };
 }
 
 const NO_METADATA: JsonObject = {};
+const NONE: readonly string[] = [];
 
 interface Told {
   readonly terms: ChargeTerms;
+  readonly texts: Texts;
   readonly limit: LimitState;
+}
+
+/** What is said of every take under the same terms. */
+interface Texts {
+  /** An item of `RateLimit-Policy`. */
+  readonly policy: string;
+  /** What an item of `RateLimit` begins with. */
+  readonly head: string;
+  /** Of a rate of requests that Envoy has a unit for. */
+  readonly override: JsonObject | undefined;
 }
 
 function toldLimits(plans: readonly ChargePlan[], state: QuotaState): readonly Told[] {
@@ -73,43 +83,48 @@ function toldLimits(plans: readonly ChargePlan[], state: QuotaState): readonly T
 }
 
 function push(told: Told[], { terms }: Charge, { limits }: QuotaState): void {
-  if (!isTellable(terms)) return;
+  const texts = textsOf(terms);
+  if (texts === undefined) return;
   const limit = Object.hasOwn(limits, terms.name) ? limits[terms.name] : undefined;
-  if (limit !== undefined) told.push({ terms, limit });
+  if (limit !== undefined) told.push({ terms, texts, limit });
 }
 
-/** Judged once for the terms of a charge, which many requests share. */
-function isTellable(terms: ChargeTerms): boolean {
-  const known = TELLABLE.get(terms);
-  if (known !== undefined) return known;
-  const tellable =
-    terms.mode === 'enforce' &&
-    terms.scope === 'tenant' &&
-    terms.dimensions.some((dimension) => OWN.has(dimension)) &&
-    PLAIN_NAME.test(terms.name);
-  TELLABLE.set(terms, tellable);
-  return tellable;
+/** Written once for the terms of a charge, which many requests share; `undefined` of a limit that is not told. */
+function textsOf(terms: ChargeTerms): Texts | undefined {
+  const known = TEXTS.get(terms);
+  if (known !== undefined) return known === UNTOLD ? undefined : known;
+  const texts = isTellable(terms)
+    ? { policy: policyItem(terms), head: `"${terms.name}";r=`, override: envoyOverride(terms) }
+    : UNTOLD;
+  TEXTS.set(terms, texts);
+  return texts === UNTOLD ? undefined : texts;
 }
 
-const TELLABLE = new WeakMap<ChargeTerms, boolean>();
+const UNTOLD: Texts = { policy: '', head: '', override: undefined };
+const TEXTS = new WeakMap<ChargeTerms, Texts>();
+
+function isTellable({ mode, scope, dimensions, name }: ChargeTerms): boolean {
+  return (
+    mode === 'enforce' &&
+    scope === 'tenant' &&
+    dimensions.some((dimension) => OWN.has(dimension)) &&
+    PLAIN_NAME.test(name)
+  );
+}
+
 /** What the caller is known by: a bucket without one of them says something of others. */
 const OWN: ReadonlySet<Dimension> = new Set<Dimension>(['principal', 'tenant', 'key_id', 'peer', 'address']);
 /** What stands in a String of RFC 9651 §3.3.3 as it is. */
 const PLAIN_NAME = /^[\x20\x21\x23-\x5b\x5d-\x7e]+$/;
 
 function policyItem(terms: ChargeTerms): string {
-  const known = POLICY_ITEMS.get(terms);
-  if (known !== undefined) return known;
   const { name, burst, limit, unit, kind } = terms;
   const perSeconds = perSecondsOf(terms);
   const window = perSeconds === undefined ? '' : `;w=${perSeconds}`;
   const quotaUnit = kind === 'concurrency' ? 'concurrent-requests' : QUOTA_UNITS[unit];
-  const item = `"${name}";q=${clamped(kind === 'rate' ? limit : burst)}${window};qu="${quotaUnit}"`;
-  POLICY_ITEMS.set(terms, item);
-  return item;
+  return `"${name}";q=${clamped(kind === 'rate' ? limit : burst)}${window};qu="${quotaUnit}"`;
 }
 
-const POLICY_ITEMS = new WeakMap<ChargeTerms, string>();
 const QUOTA_UNITS = { requests: 'requests', tokens: 'tokens', bytes: 'content-bytes', nano_usd: 'nano-usd' } as const;
 
 /** A month has as many seconds as its longest; `undefined` of a limit without a period. */
@@ -124,6 +139,10 @@ function clamped(value: number): number {
   return Math.min(value, 999_999_999_999_999);
 }
 
+function untilMs({ exceeded, wait_ms, reset_ms }: LimitState): number {
+  return exceeded ? wait_ms : reset_ms;
+}
+
 function seconds(ms: number): number {
   return clamped(Math.ceil(ms / 1000));
 }
@@ -132,7 +151,8 @@ function seconds(ms: number): number {
 function pushOpenAi(headers: [string, string][], told: readonly Told[], unit: 'requests' | 'tokens'): void {
   let nearest: Told | undefined;
   for (const candidate of told) {
-    if (candidate.terms.unit !== unit || candidate.terms.kind === 'concurrency') continue;
+    const { terms } = candidate;
+    if (terms.unit !== unit || terms.kind === 'concurrency') continue;
     if (nearest === undefined || part(candidate) < part(nearest)) nearest = candidate;
   }
   if (nearest === undefined) return;
@@ -140,7 +160,7 @@ function pushOpenAi(headers: [string, string][], told: readonly Told[], unit: 'r
   headers.push(
     [LIMIT_HEADERS[unit], String(limit.limit)],
     [REMAINING_HEADERS[unit], String(limit.remaining)],
-    [RESET_HEADERS[unit], duration(limit.exceeded ? limit.wait_ms : limit.reset_ms)],
+    [RESET_HEADERS[unit], duration(untilMs(limit))],
   );
 }
 
@@ -176,17 +196,13 @@ function pushRetry(headers: [string, string][], retryMs: number | undefined): vo
 }
 
 /** The form in which Envoy's rate limit filter reads an override from dynamic metadata. */
-function envoyOverride(terms: ChargeTerms): JsonObject {
-  const known = OVERRIDES.get(terms);
-  if (known !== undefined) return known;
-  const override = {
-    rate_limit: { requests_per_unit: terms.limit, unit: ENVOY_UNITS.get(perSecondsOf(terms) ?? 0) ?? 'SECOND' },
-  };
-  OVERRIDES.set(terms, override);
-  return override;
+function envoyOverride(terms: ChargeTerms): JsonObject | undefined {
+  const unit = ENVOY_UNITS.get(perSecondsOf(terms) ?? 0);
+  return unit === undefined || terms.unit !== 'requests'
+    ? undefined
+    : { rate_limit: { requests_per_unit: terms.limit, unit } };
 }
 
-const OVERRIDES = new WeakMap<ChargeTerms, JsonObject>();
 const ENVOY_UNITS: ReadonlyMap<number, string> = new Map([
   [1, 'SECOND'],
   [60, 'MINUTE'],

@@ -2,6 +2,7 @@ import { performServerHandshake, type ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import { type CallLimits, type CallReceiver, GrpcCall } from './grpc-call.ts';
 import { GRPC_STATUS } from './grpc-status.ts';
+import { renewStreamTable } from './grpc-streams.ts';
 
 /** The HTTP/2 sessions of a gRPC listener. */
 export interface GrpcSessions {
@@ -24,6 +25,7 @@ export function createGrpcSessions({ maxConcurrentCalls, ...limits }: GrpcSessio
         ...SESSION_OPTIONS,
         settings: { maxConcurrentStreams: maxConcurrentCalls },
       });
+      renewStreamTable(session);
       open.add(session);
       session.on('close', () => open.delete(session));
       // A session that fails takes its socket with it; what it carried is answered by nobody.

@@ -15,9 +15,10 @@ export interface BucketStore {
   take(request: StoreTake, at: Instant): StoreTaken | Promise<StoreTaken>;
   /**
    * Gives back what a take charged or holds. `charges` are those of the taken plan, as they were passed. Idempotent; an
-   * id that never took is marked, so that a take that arrives later takes nothing.
+   * id that never took is marked, so that a take that arrives later takes nothing. With a receipt it is for the caller to
+   * ask only once, and the id says nothing.
    */
-  release(id: string, charges: readonly BucketCharge[], at: Instant): void | Promise<void>;
+  release(id: string, charges: readonly BucketCharge[], at: Instant, receipt?: Receipt): void | Promise<void>;
   /** What is known of a reservation; `undefined` when nothing is. */
   look(id: string, at: Instant): Reservation | undefined | Promise<Reservation | undefined>;
   /** Replaces holds by what was used, `used` in the order of {@link Reservation.amounts}; the first settle counts. */
@@ -38,6 +39,11 @@ export interface StoreTake {
   readonly plans: readonly (readonly BucketCharge[])[];
   /** The id was made for this take: nobody can have used it before. */
   readonly fresh?: boolean;
+  /**
+   * Where it holds nothing, nobody will name the id again but a release, once, with the answer's receipt: a store may
+   * leave it unrecorded.
+   */
+  readonly unrecorded?: boolean;
   /** What a later settle must know, kept with the holds: at most 1 KiB of text. Read only where a charge holds. */
   readonly note: string;
   /** A part of a take: to be recorded for so long and the horizon even where it holds nothing. */
@@ -45,10 +51,26 @@ export interface StoreTake {
 }
 
 export type StoreTaken =
-  | { readonly kind: 'taken'; readonly plan: number; readonly states: readonly BucketState[] }
+  | {
+      readonly kind: 'taken';
+      readonly plan: number;
+      readonly states: readonly BucketState[];
+      /** Of a take that was left unrecorded. */
+      readonly receipt?: Receipt;
+    }
   /** The states of every plan, in order. */
   | { readonly kind: 'exceeded'; readonly states: readonly (readonly BucketState[])[] }
   | { readonly kind: 'duplicate' | 'released' };
+
+/** What a store must know to give back a take that it did not record: the only proof of it, good for one release. */
+export interface Receipt {
+  /** Bit `n`: charge `n` of the plan was taken. */
+  readonly taken: number;
+  /** Bit `n`: from a bucket that newcomers share. */
+  readonly shared: number;
+  /** When. */
+  readonly epochMs: number;
+}
 
 export interface Reservation {
   readonly state: 'open' | 'settled' | 'released';

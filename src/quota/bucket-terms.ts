@@ -4,6 +4,7 @@ import { type Charge, lengthPrefixed } from '../decision/charges.ts';
 import type { LimitCounts, QuotaMetrics } from '../telemetry/quota-metrics.ts';
 import type { BucketCharge, BucketTerms, Windows } from './bucket.ts';
 import { createWindows } from './calendar.ts';
+import { createKnownByKey, type KnownByKey } from './known-by-key.ts';
 
 /** A charge as the store is asked for it, with what the limiter needs to know of it. */
 export interface PlannedCharge extends BucketCharge {
@@ -27,8 +28,10 @@ export interface ChargeShape {
   readonly periodMs: number;
   readonly windows: Windows | undefined;
   readonly region: BucketTerms['region'];
-  /** The buckets of a limit that is counted by one dimension of few values. */
-  readonly few: Map<string, BucketTerms> | undefined;
+  /** What was planned lately: stores look buckets up by their texts, and a new text must be hashed each time. */
+  readonly known: KnownByKey<PlannedCharge> | undefined;
+  /** Whether the keys alone say on which machine the buckets are. */
+  readonly catalogued: boolean;
   /** Of an internal charge, which the policy does not know of. */
   readonly internal: boolean;
 }
@@ -36,42 +39,35 @@ export interface ChargeShape {
 /** Finds or makes the shape of a charge. */
 export function createChargeShapes(metrics: Pick<QuotaMetrics, 'limit'>): (terms: ChargeTerms) => ChargeShape {
   const known = new WeakMap<ChargeTerms, ChargeShape>();
+  const knownCharges = createKnownByKey<PlannedCharge>(MAX_KNOWN);
   return (terms) => {
     const found = known.get(terms);
     if (found !== undefined) return found;
-    const shape = toShape(terms, metrics.limit(terms.name, terms.unit), windowsOf(terms));
+    const counts = metrics.limit(terms.name, terms.unit);
+    const made = toShape(terms, counts, windowsOf(terms));
+    // What anybody can make up is not worth its room.
+    const shape = made.region === 'callers' ? { ...made, known: knownCharges() } : made;
     known.set(terms, shape);
     return shape;
   };
 }
 
-/** The charge of a plan for one bucket; `tags` where the store is spread over machines. */
+const MAX_KNOWN = 8192;
+
+/** The charge of a plan for one bucket, which takes may share; `tags` where the store is spread over machines. */
 export function toPlanned(shape: ChargeShape, key: readonly string[], cost: number, tags?: TagsOf): PlannedCharge {
+  const known = tags === undefined || shape.catalogued ? shape.known : undefined;
+  const found = known?.get(key);
+  if (found?.cost === cost) return found;
   const { enforced, refundable, hold } = shape;
-  const terms = shape.few === undefined ? toBucketTerms(shape, key, tags) : knownTerms(shape, shape.few, key, tags);
-  return hold === undefined
-    ? { terms, cost, enforced, refundable, shape, key }
-    : { terms, cost, enforced, refundable, shape, key, hold };
+  const terms = found?.terms ?? toBucketTerms(shape, key, tags);
+  const charge: PlannedCharge =
+    hold === undefined
+      ? { terms, cost, enforced, refundable, shape, key }
+      : { terms, cost, enforced, refundable, shape, key, hold };
+  if (found === undefined) known?.set(key, charge);
+  return charge;
 }
-
-/** One text for each of few keys: stores look buckets up by it, and a new text must be hashed each time. */
-function knownTerms(
-  shape: ChargeShape,
-  few: Map<string, BucketTerms>,
-  key: readonly string[],
-  tags: TagsOf | undefined,
-): BucketTerms {
-  const [value = ''] = key;
-  const found = few.get(value);
-  if (found !== undefined && key.length === 1) return found;
-  // The tag of such a bucket depends on its key alone.
-  const terms = toBucketTerms(shape, key, tags);
-  if (few.size >= MAX_FEW) few.clear();
-  if (terms.id.length < MAX_PLAIN) few.set(value, terms);
-  return terms;
-}
-
-const MAX_FEW = 256;
 
 /** The bucket that a shape and the verified values of its dimensions name. */
 function toBucketTerms(shape: ChargeShape, key: readonly string[], tags?: TagsOf): BucketTerms {
@@ -164,7 +160,8 @@ function toShape(terms: ChargeTerms, counts: LimitCounts, windows: Windows | und
     periodMs: kind === 'rate' ? (terms.periodSeconds ?? 1) * 1000 : 1,
     windows,
     region: terms.dimensions.some(isVerified) || terms.dimensions.every(isCatalog) ? 'callers' : 'outsiders',
-    few: terms.dimensions.length === 1 && terms.dimensions.every(isFew) ? new Map() : undefined,
+    known: undefined,
+    catalogued: terms.dimensions.length === 1 && terms.dimensions.every(isFew),
     internal: false,
   };
 }

@@ -79,9 +79,9 @@ export function withExhausted(
       const answer = store.take(request, at);
       return answer instanceof Promise ? answer.then(learn) : learn(answer);
     },
-    release: (id, charges, at) => {
+    release: (id, charges, at, receipt) => {
       forget(charges);
-      return store.release(id, charges, at);
+      return store.release(id, charges, at, receipt);
     },
     charge: (charges, at) => {
       forget(charges);
@@ -98,7 +98,7 @@ export function withExhausted(
 export function delegated(store: BucketStore): BucketStore {
   return {
     take: (request, at) => store.take(request, at),
-    release: (id, charges, at) => store.release(id, charges, at),
+    release: (id, charges, at, receipt) => store.release(id, charges, at, receipt),
     look: (id, at) => store.look(id, at),
     settle: (id, used, at) => store.settle(id, used, at),
     renew: (id, ttlMs, at) => store.renew(id, ttlMs, at),

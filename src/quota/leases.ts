@@ -103,7 +103,8 @@ export function withLeases(store: BucketStore, { batch, replicas, clock, newId }
     const rest = leased.length === 0 ? wanted : wanted.filter((charge) => !leased.includes(charge));
     let answer: StoreTaken | undefined;
     try {
-      answer = await store.take({ ...request, plans: [rest] }, at);
+      // A receipt would number the charges of the rest.
+      answer = await store.take({ ...request, plans: [rest], unrecorded: false }, at);
     } finally {
       if (answer?.kind !== 'taken') for (const charge of leased) giveBack(charge);
     }
@@ -130,9 +131,9 @@ export function withLeases(store: BucketStore, { batch, replicas, clock, newId }
       handedOut.set(wanted, leased);
       return { kind: 'taken', plan: 0, states: wanted.map(stateOf) };
     },
-    release: (id, charges, at) => {
+    release: (id, charges, at, receipt) => {
       const leased = handedOut.get(charges);
-      if (leased === undefined) return store.release(id, charges, at);
+      if (leased === undefined) return store.release(id, charges, at, receipt);
       handedOut.delete(charges);
       for (const charge of leased) if (charge.refundable) giveBack(charge);
       // What was handed out here is in no take of this id.

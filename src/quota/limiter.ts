@@ -118,11 +118,11 @@ export function createLimiter(options: LimiterOptions): Limiter {
   function answered(planned: PlannedTake, id: string, answer: StoreTaken, at: Instant): TakeResult {
     switch (answer.kind) {
       case 'taken': {
-        const { plan, states } = answer;
+        const { plan, states, receipt } = answer;
         const charges = planned.plans[plan];
         if (charges === undefined) return unavailable(planned, 'the quota store took a plan that there is not');
         const held = planned.holding?.[plan] === true;
-        const take = charges.length === 0 ? undefined : takes.taken(id, charges, held, at);
+        const take = charges.length === 0 ? undefined : takes.taken(id, charges, held, at, receipt);
         return { kind: 'taken', take, state: takenState(plan, charges, states) };
       }
       case 'exceeded':
@@ -173,7 +173,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
     const id = remote || holding !== undefined ? ids.reservation(at.epochMs, request.tenant) : ids.plain();
     let answer: StoreTaken | Promise<StoreTaken>;
     try {
-      answer = store.take({ id, plans, note, fresh: true }, at);
+      answer = store.take({ id, plans, note, fresh: true, unrecorded: true }, at);
     } catch (error) {
       return withoutStore(planned, 'take', error, at);
     }

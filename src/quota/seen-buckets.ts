@@ -11,19 +11,30 @@ export interface SeenBuckets {
 /** Keeps some hundred buckets of each tenant, those first seen go first. In bounded memory. */
 export function createSeenBuckets(): SeenBuckets {
   const tenants = new LRUCache<string, Map<string, PlannedPlan[number]>>({ max: MAX_TENANTS });
+  let last: { readonly tenant: string; readonly seen: Map<string, PlannedPlan[number]> } | undefined;
+
+  function seenOf(tenant: string): Map<string, PlannedPlan[number]> {
+    // The last one asked for is the one that was used last.
+    if (last?.tenant === tenant) return last.seen;
+    let seen = tenants.get(tenant);
+    if (seen === undefined) {
+      seen = new Map();
+      tenants.set(tenant, seen);
+    }
+    last = { tenant, seen };
+    return seen;
+  }
+
   return {
     note: (tenant, charges) => {
       // The anonymous have no tenant.
       if (tenant === '') return;
-      let seen = tenants.get(tenant);
-      if (seen === undefined) {
-        seen = new Map();
-        tenants.set(tenant, seen);
-      }
+      const seen = seenOf(tenant);
       for (const charge of charges) {
         const { terms, shape, key } = charge;
         // What is counted across tenants is no tenant's.
-        if (terms.scope !== 'tenant' || shape.internal || lengthOf(key) > MAX_KEY) continue;
+        if (terms.scope !== 'tenant' || shape.internal) continue;
+        if (seen.get(terms.id) === charge || lengthOf(key) > MAX_KEY) continue;
         seen.set(terms.id, charge);
         if (seen.size > MAX_BUCKETS) seen.delete(seen.keys().next().value ?? '');
       }

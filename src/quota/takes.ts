@@ -1,6 +1,6 @@
 import type { Take } from '../decision/charges.ts';
 import type { Clock, Instant } from '../decision/ports.ts';
-import type { BucketStore } from './bucket-store.ts';
+import type { BucketStore, Receipt } from './bucket-store.ts';
 import type { PlannedPlan } from './bucket-terms.ts';
 import type { UnverifiedSpend } from './unverified-spend.ts';
 
@@ -13,16 +13,16 @@ export interface ReservationWatch {
 
 /** What was taken, as the core gives it back. */
 export interface Takes {
-  taken(id: string, charges: PlannedPlan, held: boolean, at: Instant): Take;
+  taken(id: string, charges: PlannedPlan, held: boolean, at: Instant, receipt?: Receipt): Take;
   /** Admitted without the store. */
   unverified(charges: PlannedPlan): Take;
 }
 
 export function createTakes(ports: TakesPorts): Takes {
   return {
-    taken: (id, charges, held, at) => {
+    taken: (id, charges, held, at, receipt) => {
       if (held) ports.reservations?.opened(id, expiryOf(charges, at), endsOf(charges));
-      return new StoredTake(ports, id, charges, held);
+      return new StoredTake(ports, id, charges, held, receipt);
     },
     unverified: (charges) => {
       let released = false;
@@ -51,16 +51,19 @@ class StoredTake implements Take {
   readonly #ports: TakesPorts;
   readonly #id: string;
   readonly #charges: PlannedPlan;
+  readonly #receipt: Receipt | undefined;
   #released = false;
 
-  constructor(ports: TakesPorts, id: string, charges: PlannedPlan, held: boolean) {
+  constructor(ports: TakesPorts, id: string, charges: PlannedPlan, held: boolean, receipt: Receipt | undefined) {
     this.reservationId = held ? id : undefined;
     this.#ports = ports;
     this.#id = id;
     this.#charges = charges;
+    this.#receipt = receipt;
   }
 
   release(): void {
+    // INVARIANT: once, whatever comes of it: of a take with a receipt nobody else knows that it was given back.
     if (this.#released) return;
     this.#released = true;
     const { store, clock, reservations, onFault } = this.#ports;
@@ -68,7 +71,7 @@ class StoredTake implements Take {
     if (this.reservationId === undefined && !this.#charges.some(({ refundable }) => refundable)) return;
     try {
       if (this.reservationId !== undefined) reservations?.closed(this.reservationId);
-      store.release(this.#id, this.#charges, clock.now())?.catch(onFault);
+      store.release(this.#id, this.#charges, clock.now(), this.#receipt)?.catch(onFault);
     } catch (error) {
       onFault(error);
     }

@@ -3,7 +3,7 @@ import { Counter, Histogram, Registry } from 'prom-client';
 import type { Outcome } from '../../src/decision/ports.ts';
 import { createDecisionLog, type DecisionLog, withDecisionLog } from '../../src/decision-log/decision-log.ts';
 import { createWriteEvent } from '../../src/decision-log/event.ts';
-import type { Sink } from '../../src/decision-log/sinks.ts';
+import type { Sink } from '../../src/decision-log/sink.ts';
 import { createMetrics, withMetrics } from '../../src/telemetry/metrics.ts';
 import { createSpanIds } from '../../src/telemetry/tracing.ts';
 import { accessRequest, tenantA } from '../support/core.ts';

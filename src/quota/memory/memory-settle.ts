@@ -1,6 +1,6 @@
 import { renew } from '../arithmetic.ts';
 import type { BucketCharge } from '../bucket.ts';
-import type { Renewed, Reservation, Settled } from '../bucket-store.ts';
+import type { Receipt, Renewed, Reservation, Settled } from '../bucket-store.ts';
 import type { Place } from './bucket-digest.ts';
 import type { Line } from './memory-lines.ts';
 import type { HeldCharge, StoredReservation } from './memory-reservations.ts';
@@ -9,6 +9,8 @@ import { endWithWindow, readHeld } from './memory-sweep.ts';
 
 export interface MemorySettling {
   release(id: string, charges: readonly BucketCharge[]): void;
+  /** Gives back a take that no id is kept for. */
+  giveBack(charges: readonly BucketCharge[], receipt: Receipt): void;
   look(id: string): Reservation | undefined;
   settle(id: string, used: readonly number[]): Settled;
   renew(id: string, ttlMs: number): Renewed;
@@ -93,14 +95,12 @@ export function createMemorySettling(view: MemoryView): MemorySettling {
     }
   }
 
-  /** Gives back the plain charges of what was taken. */
+  /** Gives back the plain charges of what was taken. INVARIANT: after the mark that this is done, where there is one. */
   function giveBackPlain(
     charges: readonly BucketCharge[],
     places: readonly Place[],
-    { taken, shared, epochMs }: ReturnType<typeof ids.read>,
-    mark: () => void,
+    { taken, shared, epochMs }: Receipt,
   ): void {
-    mark();
     charges.forEach(({ terms, cost, refundable, hold }, at) => {
       const place = places[at];
       if (place === undefined || hold !== undefined || !refundable || (taken & (1 << at)) === 0) return;
@@ -125,7 +125,8 @@ export function createMemorySettling(view: MemoryView): MemorySettling {
       if (state === 'released' || state === 'settled') return true;
       const record = ids.read(entry);
       if (state === 'taken') {
-        giveBackPlain(charges, places, record, () => ids.setState(entry, 'released'));
+        ids.setState(entry, 'released');
+        giveBackPlain(charges, places, record);
         return true;
       }
       // Its locks come first, so this begins again with them.
@@ -135,7 +136,8 @@ export function createMemorySettling(view: MemoryView): MemorySettling {
       const used = stored.held.map(({ refundable, amount }) => (refundable ? 0 : amount));
       const changes = settleAll(stored, used);
       write(changes, () => reservations.setState(record.slot, 'released'));
-      giveBackPlain(charges, places, record, () => ids.setState(entry, 'released'));
+      ids.setState(entry, 'released');
+      giveBackPlain(charges, places, record);
       return true;
     });
   }
@@ -144,6 +146,13 @@ export function createMemorySettling(view: MemoryView): MemorySettling {
     release: (id, charges) => {
       const holding = charges.some(({ hold }) => hold !== undefined);
       if (!release(id, charges, holding)) release(id, charges, true);
+    },
+
+    giveBack: (charges, receipt) => {
+      locks.clear();
+      const places = charges.map(({ terms }) => digests.placeOf(terms));
+      for (const { lock } of places) locks.add(lock);
+      locked(() => giveBackPlain(charges, places, receipt));
     },
 
     look: (id) => {

@@ -75,7 +75,7 @@ export function createMemoryStore(options: SingleMemoryStoreOptions): BucketStor
 
   return {
     take: (request, at) => started().take(request, at),
-    release: (id, charges, at) => started().release(id, charges, at),
+    release: (id, charges, at, receipt) => started().release(id, charges, at, receipt),
     look: (id, at) => started().look(id, at),
     settle: (id, used, at) => started().settle(id, used, at),
     renew: (id, ttlMs, at) => started().renew(id, ttlMs, at),

@@ -55,9 +55,10 @@ export function openMemoryStore({
       setNow(at);
       return take(request);
     },
-    release: (id, charges, at) => {
+    release: (id, charges, at, receipt) => {
       setNow(at);
-      settling.release(id, charges);
+      if (receipt === undefined) settling.release(id, charges);
+      else settling.giveBack(charges, receipt);
     },
     look: (id, at) => {
       setNow(at);

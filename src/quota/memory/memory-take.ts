@@ -13,9 +13,11 @@ export function createMemoryTake(view: MemoryView): (request: StoreTake) => Stor
   const { locks, ids, lines, digests, buckets, reservations, holds, now, journal } = view;
   const places: Place[] = [];
   const plan: Line[] = [];
+  /** Whether the id is to be known afterwards. */
+  let recorded = true;
 
   /** Asks for all locks, and says whether any charge holds. */
-  function seek({ id, plans, note }: StoreTake): void {
+  function seek({ id, plans, note, unrecorded = false }: StoreTake): void {
     let holding = false;
     let windows = false;
     for (const charges of plans) {
@@ -28,7 +30,9 @@ export function createMemoryTake(view: MemoryView): (request: StoreTake) => Stor
     }
     if (holding && !isNote(note)) throw new RangeError('the note of a reservation has at most 1 KiB');
     if (windows) journal?.demand(now);
-    seekId(view, id, holding);
+    recorded = holding || !unrecorded;
+    if (recorded) seekId(view, id, holding);
+    else locks.clear();
     places.length = 0;
     for (const charges of plans) {
       for (const { terms } of charges) {
@@ -39,8 +43,8 @@ export function createMemoryTake(view: MemoryView): (request: StoreTake) => Stor
     }
   }
 
-  function takeLocked({ id: _id, plans, note }: StoreTake): StoreTaken {
-    const known = ids.find();
+  function takeLocked({ plans, note }: StoreTake): StoreTaken {
+    const known = recorded ? ids.find() : 0;
     if (known !== 0) return { kind: ids.stateOf(known) === 'released' ? 'released' : 'duplicate' };
     const refused: (readonly BucketState[])[] = [];
     let first = 0;
@@ -77,8 +81,8 @@ export function createMemoryTake(view: MemoryView): (request: StoreTake) => Stor
   }
 
   function admitPlan(nth: number, charges: readonly BucketCharge[], first: number, note: string): StoreTaken {
-    const entry = ids.findRoom();
-    if (entry === 0) throw full('another id');
+    const entry = recorded ? ids.findRoom() : 0;
+    if (recorded && entry === 0) throw full('another id');
     let holding = 0;
     let taken = 0;
     let shared = 0;
@@ -100,9 +104,10 @@ export function createMemoryTake(view: MemoryView): (request: StoreTake) => Stor
       states.push(lines.state(line, line.fits));
     }
     if (slot !== -1) writeReservation(slot, nth, charges, first, note);
-    ids.write(entry, slot === -1 ? 'taken' : 'held', { plan: nth, slot, taken, shared }, now);
+    if (recorded) ids.write(entry, slot === -1 ? 'taken' : 'held', { plan: nth, slot, taken, shared }, now);
     giveUnlinked(view);
-    return { kind: 'taken', plan: nth, states };
+    if (recorded) return { kind: 'taken', plan: nth, states };
+    return { kind: 'taken', plan: nth, states, receipt: { taken, shared, epochMs: now.epochMs } };
   }
 
   let name = 0;

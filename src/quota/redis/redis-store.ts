@@ -10,7 +10,7 @@ import { asQuestion, createRedisPart } from './redis-part.ts';
 import { createRecentTakes } from './redis-recent.ts';
 import { createRedisSession } from './redis-session.ts';
 import { createRedisState, type EpochMemory, type SharedBucketStore } from './redis-state.ts';
-import { createRedisTakes, type PlainTaken } from './redis-takes.ts';
+import { createRedisTakes, fromReceipt, type PlainTaken } from './redis-takes.ts';
 
 export interface RedisStoreOptions {
   readonly config: Pick<QuotaConfig, 'store' | 'deadline_ms' | 'settle_horizon_seconds'>;
@@ -32,7 +32,7 @@ const MAX_UNANSWERED = 3;
  * an answer says so, or, of what holds, as soon as there is a connection again.
  *
  * A take that holds nothing leaves no record: that its id took already is known to this process alone, which is the
- * only one that knows the id. Its user needs `+@connection +select +eval +evalsha +script|load +config|get (or +info)
+ * only one that knows the id, and with a receipt to the caller alone. Its user needs `+@connection +select +eval +evalsha +script|load +config|get (or +info)
  * +mget +set +del +pttl +pexpire +zadd +zcard +zremrangebyscore +time ~<prefix>1:*`.
  */
 export function createRedisStore(options: RedisStoreOptions): SharedBucketStore {
@@ -63,6 +63,7 @@ export function createRedisStore(options: RedisStoreOptions): SharedBucketStore 
     state,
     clock,
     horizonMs,
+    receipts: true,
     remember: (id, taken) => recent.set(id, taken),
     unwanted: ({ id, plans }, plan, taken) => {
       if (taken === undefined) giving.give(id);
@@ -124,14 +125,20 @@ export function createRedisStore(options: RedisStoreOptions): SharedBucketStore 
   }
 
   return {
-    take: async (request, at) => {
-      const known = request.fresh === true ? undefined : recent.get(request.id);
-      if (known !== undefined) return { kind: known === 'released' ? 'released' : 'duplicate' };
-      session.connection();
-      state.checkWarm(request.plans, at.monotonicMs);
-      return takes.take(request, at);
+    take: (request, at) => {
+      // No `async` function: one that returns a promise waits three more turns for it.
+      try {
+        const known = request.fresh === true ? undefined : recent.get(request.id);
+        if (known !== undefined) return Promise.resolve({ kind: known === 'released' ? 'released' : 'duplicate' });
+        session.connection();
+        state.checkWarm(request.plans, at.monotonicMs);
+        return takes.take(request, at);
+      } catch (error) {
+        return Promise.reject(error);
+      }
     },
-    release: async (id, charges) => {
+    release: async (id, charges, _at, receipt) => {
+      if (receipt !== undefined) return part.refund(charges, fromReceipt(receipt, charges.length));
       const known = recent.get(id);
       if (known === 'released') return;
       if (known !== undefined && known !== 'recorded') return refund(id, charges, known);

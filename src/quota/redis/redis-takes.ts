@@ -1,6 +1,6 @@
 import type { Clock, Instant } from '../../decision/ports.ts';
 import type { BucketState } from '../bucket.ts';
-import { StoreFault, type StoreTake, type StoreTaken } from '../bucket-store.ts';
+import { type Receipt, StoreFault, type StoreTake, type StoreTaken } from '../bucket-store.ts';
 import { createRedisBatch } from './redis-batch.ts';
 import type { RedisCalls } from './redis-calls.ts';
 import { readState, STATE_BYTES } from './redis-codec.ts';
@@ -21,6 +21,8 @@ export interface RedisTakesOptions {
   readonly state: RedisState;
   readonly clock: Clock;
   readonly horizonMs: number;
+  /** Whether a take that may be left unrecorded is answered with a receipt, and remembered by nobody. */
+  readonly receipts?: boolean;
   /** A take was answered; `recorded` where the store has a record of it. */
   readonly remember: (id: string, taken: PlainTaken | 'recorded') => void;
   /** A take whose caller was refused was carried out after all. */
@@ -51,7 +53,7 @@ const OTHER_WINDOW = 4;
 
 /** Sends the takes of one turn of the event loop as one call, and gives each its part of the answer. */
 export function createRedisTakes(options: RedisTakesOptions): RedisTakes {
-  const { calls, state, clock, remember, unwanted, unknown, changed } = options;
+  const { calls, state, clock, receipts = false, remember, unwanted, unknown, changed } = options;
   const batch = createRedisBatch(options);
   let waiting: Waiting[] = [];
   let planned = false;
@@ -115,7 +117,15 @@ export function createRedisTakes(options: RedisTakesOptions): RedisTakes {
     const { request, resolve, reject } = take;
     switch (verdict) {
       case TAKEN:
-        remember(request.id, isRecorded(request, plan) ? 'recorded' : toPlain(states, nowMs));
+        if (isRecorded(request, plan)) {
+          remember(request.id, 'recorded');
+        } else if (receipts && request.unrecorded === true) {
+          // What is remembered of every take survives collections of garbage, and costs more than all else of it.
+          resolve({ kind: 'taken', plan, states, receipt: toReceipt(states, nowMs) });
+          break;
+        } else {
+          remember(request.id, toPlain(states, nowMs));
+        }
         resolve({ kind: 'taken', plan, states });
         break;
       case EXCEEDED:
@@ -182,7 +192,7 @@ export function createRedisTakes(options: RedisTakesOptions): RedisTakes {
         add(
           {
             request,
-            holds: request.recordMs !== undefined || request.plans.some(planHolds),
+            holds: request.recordMs !== undefined || someHold(request.plans),
             asked: 1,
             resolve,
             reject,
@@ -227,6 +237,18 @@ function toPlain(states: readonly BucketState[], atMs: number): PlainTaken {
   return { atMs, taken: states.map(({ fits }) => fits) };
 }
 
+function toReceipt(states: readonly BucketState[], epochMs: number): Receipt {
+  let taken = 0;
+  // A plan has sixteen charges at the most.
+  for (let charge = 0; charge < states.length; charge += 1) if (states[charge]?.fits === true) taken |= 1 << charge;
+  return { taken, shared: 0, epochMs };
+}
+
+/** What a receipt says of a plan of so many charges. */
+export function fromReceipt({ taken, epochMs }: Receipt, charges: number): PlainTaken {
+  return { atMs: epochMs, taken: Array.from({ length: charges }, (_, charge) => ((taken >> charge) & 1) === 1) };
+}
+
 /** Whether the store keeps a record of a plan that was taken. */
 export function isRecorded({ plans, recordMs }: StoreTake, plan: number): boolean {
   if (recordMs !== undefined) return true;
@@ -236,9 +258,9 @@ export function isRecorded({ plans, recordMs }: StoreTake, plan: number): boolea
   return false;
 }
 
-function planHolds(charges: StoreTake['plans'][number]): boolean {
-  for (const { hold } of charges) {
-    if (hold !== undefined) return true;
+function someHold(plans: StoreTake['plans']): boolean {
+  for (const charges of plans) {
+    for (const { hold } of charges) if (hold !== undefined) return true;
   }
   return false;
 }
