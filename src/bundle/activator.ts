@@ -1,48 +1,58 @@
 import type { Clock, StartTimer } from '../decision/ports.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { type Bundle, parseBundle, requireEntrypoints } from './bundle.ts';
-import { BundleError, nameBundle } from './errors.ts';
-import { rootsOverlap } from './manifest.ts';
-import { createPoller, type Poller } from './poller.ts';
-import type { BundleSource } from './source.ts';
-import { type BundleTrust, verifyTrust } from './trust.ts';
-
-/** One bundle of the generation: where it comes from, and what makes it believed. */
-export interface WatchedBundle {
-  readonly source: BundleSource;
-  readonly trust: BundleTrust;
-  readonly minDelayMs: number;
-  readonly maxDelayMs: number;
-}
+import { believe, WrongDelta } from './agent/believe.ts';
+import { createKeepInForce } from './agent/keep-in-force.ts';
+import type { KeptCopies } from './agent/kept-copies.ts';
+import { createPutInForce } from './agent/put-in-force.ts';
+import { createRestoreCopies } from './agent/restore-copies.ts';
+import type { Staleness } from './agent/staleness.ts';
+import type { Stage } from './agent/trial-candidate.ts';
+import { createStalenessWatch } from './agent/watch-staleness.ts';
+import { createTrialWatch } from './agent/watch-trials.ts';
+import type { BundleStatus, WatchedBundle } from './agent/watched-bundle.ts';
+import { afterAnswer, ageOf, toStatus, toWatched, type Watched } from './agent/watched-state.ts';
+import type { Bundle } from './bundle.ts';
+import { type BundleError, nameBundle } from './errors.ts';
+import { createPoller, type Poller, type PollResult } from './poller.ts';
 
 export interface ActivatorOptions {
   readonly bundles: ReadonlyMap<string, WatchedBundle>;
   /** What `policy.decisions` names: a set of bundles without one of them is not activated. */
   readonly entrypoints: readonly string[];
+  /**
+   * Throws unless the set may decide: loads it apart, runs its cases. Not asked about a set that is this machine's own
+   * copy of what was in force. Given up after `examineTimeoutMs`.
+   */
+  readonly examine?: (bundles: readonly Bundle[], signal: AbortSignal) => Promise<void>;
+  readonly examineTimeoutMs?: number;
   /** Puts a whole set in force, or throws and leaves the former one in force. Never called twice at a time. */
   readonly activate: (bundles: readonly Bundle[]) => Promise<void> | void;
+  /** Told of what is to be tried beside the set in force; never at a time with `activate`. */
+  readonly stage?: Stage;
+  /** Of an archive that was rolled back here before: it is not tried again. */
+  readonly refusesCandidate?: (sha256: string) => boolean;
+  /** Called when what `staleness` answers has changed. */
+  readonly onStaleness?: (staleness: Staleness) => void;
+  /** Called when something that `status` tells has changed. */
+  readonly onChange?: () => void;
+  /** Of this instance, for orders that are for some only. */
+  readonly labels?: { readonly [name: string]: string };
+  /** Verified copies on disk; absent: none is kept. */
+  readonly copies?: KeptCopies;
   readonly clock: Clock;
   readonly startTimer: StartTimer;
   /** In [0, 1). */
   readonly random: () => number;
   readonly logger: Pick<Logger, 'info' | 'warn'>;
-  readonly metrics: Pick<Metrics, 'bundleActivated' | 'bundleRefused'>;
-}
-
-export interface BundleStatus {
-  /** In force; absent before the first activation. */
-  readonly revision?: string;
-  readonly sha256?: string;
-  readonly activatedAtEpochMs?: number;
-  /** Of the newest attempt; absent when that went well. */
-  readonly lastError?: { readonly code: string; readonly message: string; readonly atEpochMs: number };
+  readonly metrics: Pick<Metrics, 'bundleActivated' | 'bundleRefused' | 'bundleCopyFailed' | 'trackBundleAges'>;
 }
 
 export interface Activator {
   /**
-   * Loads every file and begins to poll every url. Throws a `BundleError` when a file is no good; a url that does not
-   * answer is asked again, and until it does nothing is in force.
+   * Puts verified copies in force, loads every file and begins to poll every url. Throws a `BundleError` when a file is
+   * no good and there is no copy; a url that does not answer is asked again, and until there is something to put in force
+   * nothing is.
    */
   start(): Promise<void>;
   /** Reads every source once more, at once; what fails is in `status`, and the former bundles stay in force. */
@@ -51,166 +61,230 @@ export interface Activator {
   /** Whether a set is in force. */
   ready(): boolean;
   status(): ReadonlyMap<string, BundleStatus>;
+  /** How far what is in force may still be relied on, as of the last second; may be asked at every request. */
+  staleness(): Staleness;
+  /** The candidate that `stage` was given is in force for everybody: keeps it as an activated bundle. */
+  promoted(bundle: string, sha256: string): Promise<void>;
 }
 
-interface Watched extends WatchedBundle {
-  readonly name: string;
-  candidate?: Bundle;
-  active?: Bundle;
-  activatedAtEpochMs?: number;
-  /** Of the version in force only: a version that was refused is to be downloaded again. */
-  etag?: string | undefined;
-  lastError?: BundleStatus['lastError'] | undefined;
-  /** The attempt under way: an older answer of a source never replaces a newer one. */
-  attempt: Promise<unknown>;
+interface Attempted {
+  readonly fault?: BundleError;
+  readonly result: PollResult;
 }
 
 /** Keeps one set of bundles in force: download is not activation, and a set is activated whole or not at all. */
 export function createActivator(options: ActivatorOptions): Activator {
-  const { activate, clock, entrypoints, logger, metrics } = options;
-  const watched = [...options.bundles].map(
-    ([name, bundle]): Watched => ({ name, ...bundle, attempt: Promise.resolve() }),
-  );
+  const { activate, clock, copies, entrypoints, logger, metrics, random, startTimer } = options;
+  const { onChange = () => {}, onStaleness = () => {}, labels = {}, refusesCandidate = () => false } = options;
+  const watched = [...options.bundles].map(([name, bundle]) => toWatched(name, bundle));
   const stopping = new AbortController();
+  const putInForce = createPutInForce({
+    watched,
+    entrypoints,
+    examine: options.examine,
+    examineTimeoutMs: options.examineTimeoutMs ?? 60_000,
+    activate,
+    stopping: stopping.signal,
+    clock,
+    startTimer,
+    logger,
+    metrics,
+    onChange,
+  });
+  const { inTurn, activateOffered, noteActivation } = putInForce;
+  metrics.trackBundleAges(() => {
+    const at = clock.now();
+    return new Map(watched.flatMap((one) => (one.active === undefined ? [] : [[one.name, ageOf(one, at) / 1000]])));
+  });
+  const { keep, refresh: refreshKept } = createKeepInForce({ copies, clock, startTimer, logger, metrics });
   let pollers: readonly Poller[] = [];
-  let last: Promise<unknown> = Promise.resolve();
 
-  /** Activations go one after the other. */
-  const inTurn = <T>(step: () => Promise<T>): Promise<T> => {
-    const turn = last.then(step);
-    last = turn.catch(() => undefined);
-    return turn;
+  /** Asks the source once; answers whether something else is in force by it. */
+  const refresh = async (one: Watched, signal: AbortSignal, waitSeconds: number): Promise<boolean> => {
+    one.requestedAtEpochMs = clock.now().epochMs;
+    const { active } = one;
+    const signature = active?.archives.at(-1)?.signature;
+    const wish = {
+      waitSeconds,
+      ...(active?.claims === undefined || active.archives.length > MAX_DELTAS ? {} : { base: active.bundle.sha256 }),
+      ...(signature === undefined ? {} : { signature }),
+    };
+    try {
+      const download = await one.source.load(one.etag, signal, wish);
+      one.heard = true;
+      return await take(one, download);
+    } catch (error) {
+      if (!(error instanceof WrongDelta)) throw error;
+      return take(one, await one.source.load(undefined, signal));
+    }
   };
 
-  const refresh = async (one: Watched, signal: AbortSignal): Promise<void> => {
-    const download = await one.source.load(one.etag, signal);
-    if (download === undefined) return;
-    await inTurn(async () => {
-      if (stopping.signal.aborted) return;
-      const sha256 = verifyTrust(download.bytes, one.trust);
-      one.candidate =
-        [one.active, one.candidate].find((known) => known?.sha256 === sha256) ?? parseBundle(one.name, download.bytes);
-      if (one.candidate === one.active || (await activateCandidates(one))) one.etag = download.etag;
+  const take = async (one: Watched, download: Awaited<ReturnType<Watched['source']['load']>>): Promise<boolean> => {
+    if (download === undefined) {
+      confirm(one);
+      return false;
+    }
+    one.downloadedAtEpochMs = clock.now().epochMs;
+    const changed = await inTurn(async () => {
+      if (stopping.signal.aborted) return false;
+      const { active } = one;
+      const believed = await believe(one, download, active, [active, one.offered]);
+      one.offered = believed;
+      if (believed.bundle !== active?.bundle) {
+        if (!(await activateOffered(one))) return false;
+      } else one.active = believed;
+      one.etag = download.etag;
+      return believed.bundle !== active?.bundle;
     });
+    if (one.active === one.offered) confirm(one);
+    if (changed || one.active === one.offered) await keep(one);
+    return changed;
   };
 
-  /** Tries all that is newest together, else this one beside what is in force: a faulty one must not hold up others. */
-  const activateCandidates = async (changed: Watched): Promise<boolean> => {
-    const newest = complete(watched.map((one) => one.candidate ?? one.active));
-    if (newest === undefined) return false;
+  const confirm = (one: Watched): void => {
+    one.confirmed = { ageMs: 0, monotonicMs: clock.now().monotonicMs };
+    staleness.refresh();
+    refreshKept(one);
+  };
+
+  const noteFault = (one: Watched, error: unknown): BundleError => {
+    const fault = nameBundle(one.name, error, 'bundle_rejected');
+    one.lastError = { code: fault.code, message: fault.message, atEpochMs: clock.now().epochMs };
+    warn(one, fault, 'bundle refused');
+    onChange();
+    return fault;
+  };
+
+  const warn = (one: Watched, { code, message: error }: BundleError, message: string): void => {
+    metrics.bundleRefused(one.name, code);
+    const inForce = one.active === undefined ? 'none' : one.active.bundle.revision;
+    logger.warn({ bundle: one.name, code, revision_in_force: inForce, error }, message);
+  };
+
+  /** Never rejects: what went wrong is in the answer. */
+  const attemptNow = async (one: Watched, signal: AbortSignal, waitSeconds: number): Promise<Attempted> => {
+    const { interrupt } = one;
+    const startedMs = clock.now().monotonicMs;
     try {
-      await putInForce(newest);
+      const changed = await refresh(one, AbortSignal.any([signal, interrupt.signal]), waitSeconds);
+      if (one.lastError !== undefined) onChange();
+      one.lastError = undefined;
+      return { result: afterAnswer(one, { waitSeconds, changed, tookMs: clock.now().monotonicMs - startedMs }) };
     } catch (error) {
-      const besideActive = complete(watched.map((one) => (one === changed ? one.candidate : one.active)));
-      if (besideActive === undefined || besideActive.every((bundle, at) => bundle === newest[at])) throw error;
-      await putInForce(besideActive);
-    }
-    return true;
-  };
-
-  const putInForce = async (bundles: readonly Bundle[]): Promise<void> => {
-    checkDisjoint(bundles);
-    requireEntrypoints(bundles, entrypoints);
-    try {
-      await activate(bundles);
-    } catch (error) {
-      if (error instanceof BundleError) throw error;
-      throw new BundleError('bundle_rejected', error instanceof Error ? error.message : String(error), {
-        cause: error,
-      });
-    }
-    const { epochMs } = clock.now();
-    for (const [at, one] of watched.entries()) {
-      const bundle = bundles[at];
-      if (bundle === undefined || one.active === bundle) continue;
-      one.active = bundle;
-      one.activatedAtEpochMs = epochMs;
-      metrics.bundleActivated(one.name, bundle.revision, epochMs);
-      logger.info({ bundle: one.name, revision: bundle.revision, sha256: bundle.sha256 }, 'bundle activated');
+      if (stopping.signal.aborted)
+        return { result: 'failed', fault: nameBundle(one.name, error, 'bundle_unreachable') };
+      if (interrupt.signal.aborted) return { result: 'again' };
+      return { result: 'failed', fault: noteFault(one, error) };
     }
   };
 
-  const attempt = (one: Watched, signal: AbortSignal): Promise<BundleError | undefined> => {
-    const turn = one.attempt.then(() => attemptNow(one, signal));
+  const attempt = (one: Watched, signal: AbortSignal, waitSeconds = (): number => 0): Promise<Attempted> => {
+    const turn = one.attempt.then(() => attemptNow(one, signal, waitSeconds()));
     one.attempt = turn;
     return turn;
   };
 
-  /** Never rejects: what went wrong is the answer. */
-  const attemptNow = async (one: Watched, signal: AbortSignal): Promise<BundleError | undefined> => {
-    try {
-      await refresh(one, signal);
-      one.lastError = undefined;
-      return undefined;
-    } catch (error) {
-      const fault = nameBundle(one.name, error, 'bundle_rejected');
-      if (stopping.signal.aborted) return fault;
-      one.lastError = { code: fault.code, message: fault.message, atEpochMs: clock.now().epochMs };
-      metrics.bundleRefused(one.name, fault.code);
-      const inForce = one.active === undefined ? 'none' : one.active.revision;
-      logger.warn(
-        { bundle: one.name, code: fault.code, revision_in_force: inForce, error: fault.message },
-        'bundle refused',
-      );
-      return fault;
-    }
+  const { attemptTrial } = createTrialWatch({
+    watched,
+    entrypoints,
+    putInForce,
+    stage: options.stage,
+    refuses: refusesCandidate,
+    labels,
+    stopping: stopping.signal,
+    clock,
+    warn,
+    onChange,
+  });
+  const { restore, activateRestored } = createRestoreCopies({ copies, putInForce, clock, noteFault });
+  const staleness = createStalenessWatch({
+    watched,
+    clock,
+    startTimer,
+    logger,
+    onStaleness: (now) => {
+      onStaleness(now);
+      onChange();
+    },
+    onTick: () => {
+      for (const { candidate } of watched) if (candidate?.due() === true) void inTurn(() => candidate.restage());
+    },
+  });
+
+  const startFile = async (one: Watched): Promise<void> => {
+    const { fault } = await attempt(one, stopping.signal);
+    if (fault === undefined) return;
+    if (!(await restore(one)) || !(await activateRestored([one]))) throw fault;
+  };
+
+  const pollersOf = (one: Watched): readonly Poller[] => {
+    const { minDelayMs, maxDelayMs, longPollSeconds = 0, trial } = one;
+    const timing = { minDelayMs, maxDelayMs, random, startTimer };
+    // Nothing is held before the source was heard, and nothing after a fault: the answer is wanted at once.
+    const waitSeconds = (): number => (one.heard && one.lastError === undefined ? longPollSeconds : 0);
+    const trialWaitSeconds = (): number => (one.candidate?.heard() === true ? longPollSeconds : 0);
+    const poll = (attemptOnce: (signal: AbortSignal) => Promise<PollResult>): Poller =>
+      createPoller({ ...timing, attempt: attemptOnce });
+    return [
+      ...(one.source.kind === 'url' ? [poll(async (signal) => (await attempt(one, signal, waitSeconds)).result)] : []),
+      ...(trial !== undefined && (trial.kind === 'orders' || trial.source.kind === 'url')
+        ? [poll((signal) => attemptTrial(one, signal, trialWaitSeconds()))]
+        : []),
+    ];
   };
 
   return {
     start: async () => {
-      for (const one of watched.filter(({ source }) => source.kind === 'file')) {
-        const fault = await attempt(one, stopping.signal);
-        if (fault !== undefined) throw fault;
-      }
-      pollers = watched
-        .filter(({ source }) => source.kind === 'url')
-        .map((one) =>
-          createPoller({
-            minDelayMs: one.minDelayMs,
-            maxDelayMs: one.maxDelayMs,
-            random: options.random,
-            startTimer: options.startTimer,
-            attempt: async (signal) => (await attempt(one, signal)) === undefined,
-          }),
-        );
+      await Promise.all(
+        watched.map((one) => one.authority.open().catch((error: unknown) => Promise.reject(noteFault(one, error)))),
+      );
+      const urls = watched.filter(({ source }) => source.kind === 'url');
+      const restored = (await Promise.all(urls.map(async (one) => ((await restore(one)) ? [one] : [])))).flat();
+      for (const one of watched.filter(({ source }) => source.kind === 'file')) await startFile(one);
+      if (restored.some((one) => one.active === undefined)) await activateRestored(restored);
+      const local = watched.filter(({ trial }) => trial?.kind === 'local' && trial.source.kind === 'file');
+      await Promise.all(local.map((one) => attemptTrial(one, stopping.signal, 0)));
+      staleness.start();
+      pollers = watched.flatMap(pollersOf);
       for (const poller of pollers) poller.start();
     },
     reload: async () => {
-      await Promise.all(watched.map((one) => attempt(one, stopping.signal)));
+      for (const one of watched) {
+        one.interrupt.abort();
+        one.interrupt = new AbortController();
+      }
+      await Promise.all(
+        watched.map(async (one) => {
+          await attempt(one, stopping.signal);
+          await attemptTrial(one, stopping.signal, 0);
+        }),
+      );
     },
     stop: async () => {
       stopping.abort();
+      staleness.stop();
       await Promise.all(pollers.map((poller) => poller.stop()));
-      await last;
+      await inTurn(async () => {});
     },
     ready: () => watched.length > 0 && watched.every((one) => one.active !== undefined),
-    status: () => new Map(watched.map((one) => [one.name, toStatus(one)])),
+    status: () => {
+      const at = clock.now();
+      return new Map(watched.map((one) => [one.name, toStatus(one, at)]));
+    },
+    staleness: staleness.current,
+    promoted: (name, sha256) =>
+      inTurn(async () => {
+        const one = watched.find((other) => other.name === name);
+        const taken = one?.candidate?.take(sha256);
+        if (one === undefined || taken === undefined) return;
+        one.offered = taken;
+        // The source has not said what it calls this one.
+        one.etag = undefined;
+        noteActivation(one, taken);
+        await keep(one);
+      }),
   };
 }
 
-function complete(bundles: readonly (Bundle | undefined)[]): readonly Bundle[] | undefined {
-  const there = bundles.filter((bundle) => bundle !== undefined);
-  return there.length === bundles.length ? there : undefined;
-}
-
-/** INVARIANT: every path of `data` has one bundle that may say what is there. */
-function checkDisjoint(bundles: readonly Bundle[]): void {
-  for (const [at, one] of bundles.entries()) {
-    for (const other of bundles.slice(at + 1)) {
-      const root = one.roots.find((mine) => other.roots.some((theirs) => rootsOverlap(mine, theirs)));
-      if (root === undefined) continue;
-      throw new BundleError(
-        'bundle_conflict',
-        `bundles \`${one.name}\` and \`${other.name}\` both own \`${root === '' ? 'data' : `data/${root}`}\`; give each its own roots`,
-      );
-    }
-  }
-}
-
-function toStatus({ active, activatedAtEpochMs, lastError }: Watched): BundleStatus {
-  return {
-    ...(active === undefined ? {} : { revision: active.revision, sha256: active.sha256 }),
-    ...(activatedAtEpochMs === undefined ? {} : { activatedAtEpochMs }),
-    ...(lastError === undefined ? {} : { lastError }),
-  };
-}
+/** Deltas on a bundle in force; then the whole one is wanted again. */
+const MAX_DELTAS = 16;

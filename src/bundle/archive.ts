@@ -68,7 +68,8 @@ export function readTar(tar: Uint8Array, limits: ArchiveLimits = DEFAULT_ARCHIVE
   return files;
 }
 
-function writeTar(files: ArchiveFiles): Uint8Array {
+/** The tar of {@link packArchive}, unpacked. */
+export function writeTar(files: ArchiveFiles): Uint8Array {
   const names = createMemberNames();
   const sorted = [...files].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   const parts = sorted.flatMap(([name, content]) => {

@@ -26,6 +26,10 @@ export interface BuildOptions {
   readonly v0Compatible: boolean;
   /** In place of the digest of the sources. */
   readonly revision?: string;
+  /** Request cases, in the order in which they travel as `cases.json`; absent or empty: it has no such member. */
+  readonly cases?: readonly unknown[];
+  /** Of each run of opa; 300,000 where it is absent. */
+  readonly timeoutMs?: number;
 }
 
 export interface BuiltBundle {
@@ -84,6 +88,10 @@ async function assemble(options: BuildOptions, planned: ArchiveFiles, compiled: 
   const manifestBytes = files.get('.manifest');
   const manifest = parseManifest(manifestBytes && parseJson('.manifest', manifestBytes));
   files.delete('.manifest');
+  // Before the revision: it follows from them too.
+  if (options.cases !== undefined && options.cases.length > 0) {
+    files.set('cases.json', Buffer.from(`${JSON.stringify(options.cases, undefined, 1)}\n`));
+  }
   const revision = options.revision ?? (await revisionOf(options, files, manifest.roots));
   // Without a `wasm` key an OPA that has no Wasm runtime loads the bundle too, from its Rego.
   const { roots, metadata, regoVersion } = manifest;
@@ -128,9 +136,9 @@ async function loadInOpa(options: BuildOptions, bytes: Uint8Array, file: string)
 
 const run = promisify(execFile);
 
-async function runOpa({ opa, from }: BuildOptions, args: readonly string[]): Promise<void> {
+async function runOpa({ opa, from, timeoutMs = 300_000 }: BuildOptions, args: readonly string[]): Promise<void> {
   try {
-    await run(opa, [...args], { cwd: from, timeout: 300_000, maxBuffer: 16 * 2 ** 20 });
+    await run(opa, [...args], { cwd: from, timeout: timeoutMs, killSignal: 'SIGKILL', maxBuffer: 16 * 2 ** 20 });
   } catch (error) {
     throw new BundleError('bundle_build_failed', `\`opa ${args[0]}\` refuses the sources:\n${wordsOf(error)}`, {
       cause: error,

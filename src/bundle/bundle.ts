@@ -25,6 +25,8 @@ export interface Bundle {
   /** Packed sources by file name. */
   readonly rego: ReadonlyMap<string, string>;
   readonly metadata: { readonly [key: string]: unknown };
+  /** The request cases that it must pass before it is activated, as `cases.json` in it has them; not yet parsed. */
+  readonly cases: readonly unknown[];
   /** Of the whole file, lower-case hex. */
   readonly sha256: string;
 }
@@ -82,12 +84,13 @@ function toBundle(name: string, files: ArchiveFiles, sha256: string): Bundle {
     entrypoints,
     rego: regoOf(files),
     metadata: manifest.metadata,
+    cases: casesOf(files),
     sha256,
   };
 }
 
 /** `.signatures.json` belongs to OPA's signing, which covers less than the file; trust is settled without it. */
-const KNOWN_MEMBERS = new Set(['.manifest', '.signatures.json', 'plan.json', 'policy.wasm']);
+const KNOWN_MEMBERS = new Set(['.manifest', '.signatures.json', 'cases.json', 'plan.json', 'policy.wasm']);
 
 function refuseUnknownMembers(files: ArchiveFiles): void {
   for (const name of files.keys()) {
@@ -126,6 +129,15 @@ function checkAgreement(inPlan: readonly string[], inWasm: readonly string[]): v
   }
   if (new Set(inPlan).size !== inPlan.length) throw new BundleError('bundle_invalid', '`plan.json` has a plan twice');
   if (inPlan.length === 0) throw new BundleError('bundle_lacks_entrypoint', 'it has no entrypoint; build it with `-e`');
+}
+
+/** The request cases that an archive carries; none where it has no `cases.json`. */
+export function casesOf(files: ArchiveFiles): readonly unknown[] {
+  const bytes = files.get('cases.json');
+  if (bytes === undefined) return [];
+  const cases = parseJson('cases.json', bytes);
+  if (!Array.isArray(cases)) throw new BundleError('bundle_invalid', '`cases.json` is not a list of cases');
+  return cases;
 }
 
 function regoOf(files: ArchiveFiles): ReadonlyMap<string, string> {

@@ -8,6 +8,8 @@ export interface BundleDefinition {
   readonly entrypoints: readonly string[];
   readonly capabilities: string;
   readonly ignore: readonly string[];
+  /** Files of request cases, or folders that are searched for them; absent: `source` is searched. */
+  readonly cases?: readonly string[];
 }
 
 /** Reads a definition such as bundles/authz.json; throws a `BundleError` that names what is wrong with it. */
@@ -31,14 +33,15 @@ export function parseDefinition(file: string, text: string): BundleDefinition {
     throw fault('it is not JSON', error);
   }
   if (!isObject(value)) throw fault('it is not an object');
-  const { source, entrypoints, capabilities, ignore = [], ...rest } = value;
+  const { source, entrypoints, capabilities, ignore = [], cases, ...rest } = value;
   const [unknownKey] = Object.keys(rest);
   if (unknownKey !== undefined) throw fault(`it has the unknown key \`${unknownKey}\``);
   if (typeof source !== 'string' || source === '') throw fault('`source` is not a folder name');
   if (typeof capabilities !== 'string' || capabilities === '') throw fault('`capabilities` is not a file name');
   if (!isTexts(entrypoints) || entrypoints.length === 0) throw fault('`entrypoints` is not a list of entrypoints');
   if (!isTexts(ignore)) throw fault('`ignore` is not a list of patterns');
-  return { source, entrypoints, capabilities, ignore };
+  if (cases !== undefined && !isTexts(cases)) throw fault('`cases` is not a list of files and folders');
+  return { source, entrypoints, capabilities, ignore, ...(cases === undefined ? {} : { cases }) };
 }
 
 function isTexts(value: unknown): value is readonly string[] {

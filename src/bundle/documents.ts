@@ -69,7 +69,7 @@ interface RawJsonSupport {
 const rawJson = JSON as unknown as RawJsonSupport;
 
 /** Like {@link parseJson}, but a number that JavaScript cannot hold keeps its text through `JSON.stringify`. */
-function parseExactJson(name: string, bytes: Uint8Array): unknown {
+export function parseExactJson(name: string, bytes: Uint8Array): unknown {
   parseJson(name, bytes);
   return rawJson.parse(UTF8.decode(bytes), (_key, value, { source }) => {
     if (typeof value !== 'number' || source === undefined || String(value) === source) return value;

@@ -1,13 +1,16 @@
 import type { StartTimer } from '../decision/ports.ts';
 
+/** What came of an attempt. `again`: it went well and the next one is to follow at once, as long polls do. */
+export type PollResult = 'good' | 'failed' | 'again';
+
 export interface PollerOptions {
   readonly minDelayMs: number;
   readonly maxDelayMs: number;
   /** In [0, 1). */
   readonly random: () => number;
   readonly startTimer: StartTimer;
-  /** One attempt; answers whether it went well. Must not throw. */
-  readonly attempt: (signal: AbortSignal) => Promise<boolean>;
+  /** One attempt. Must not throw. */
+  readonly attempt: (signal: AbortSignal) => Promise<PollResult>;
 }
 
 export interface Poller {
@@ -28,14 +31,17 @@ export function createPoller({ minDelayMs, maxDelayMs, random, startTimer, attem
   let failures = 0;
 
   const turn = async (): Promise<void> => {
-    failures = (await attempt(stopping.signal)) ? 0 : failures + 1;
-    if (!stopping.signal.aborted) cancelTimer = startTimer(nextDelayMs(), begin);
+    const result = await attempt(stopping.signal);
+    failures = result === 'failed' ? failures + 1 : 0;
+    if (!stopping.signal.aborted) cancelTimer = startTimer(nextDelayMs(result), begin);
   };
   const begin = (): void => {
     running = turn();
   };
-  const nextDelayMs = (): number => {
-    if (failures === 0) return minDelayMs + random() * (maxDelayMs - minDelayMs);
+  const nextDelayMs = (result: PollResult): number => {
+    // Drawn, because all instances are answered in the same moment.
+    if (result === 'again') return AGAIN_MS * (0.1 + 0.9 * random());
+    if (result === 'good') return minDelayMs + random() * (maxDelayMs - minDelayMs);
     const ceilingMs = Math.min(maxDelayMs, FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 20));
     return ceilingMs * (0.5 + random() / 2);
   };
@@ -51,3 +57,4 @@ export function createPoller({ minDelayMs, maxDelayMs, random, startTimer, attem
 }
 
 const FIRST_RETRY_MS = 500;
+const AGAIN_MS = 500;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { unpackTar } from '../bundle/archive.ts';
@@ -8,6 +8,10 @@ import { loadDefinition } from '../bundle/definition.ts';
 import { BundleError } from '../bundle/errors.ts';
 import { requireOpa, ToolMissing } from '../bundle/opa-tool.ts';
 import { parseArguments } from './arguments.ts';
+import { repack } from './build-repack.ts';
+import { planSigning, SIGN_HELP, SIGN_OPTIONS, writeSigned } from './build-sign.ts';
+import { digestLine, replaceFile } from './bundle-files.ts';
+import { packedCases } from './case-files.ts';
 import { type Command, EXIT, type Io, UsageError } from './command.ts';
 
 const HELP = `sallyport build [DEFINITION] [--out FILE] [--check]
@@ -20,7 +24,9 @@ the bundle as FILE.sha256 (\`sha256sum --check\` reads it).
 The first form builds what DEFINITION (default: bundles/authz.json) says, into the .tar.gz beside it:
 
   {"source": "policies", "entrypoints": ["authz/decision"], "capabilities": "bundles/capabilities.json",
-   "ignore": ["*_test.rego"]}                                (paths relative to the folder you are in)
+   "ignore": ["*_test.rego"], "cases": ["policies"]}          (paths relative to the folder you are in)
+
+Request cases (*.cases.yaml in the source folder, or where \`cases\` says) travel in the bundle as cases.json.
 
 The second builds any folder, such as policies written for opa-envoy-plugin:
 
@@ -39,28 +45,39 @@ and sallyport.yaml then names the decision and its shape:
       --v0-compatible     read the sources as Rego v0
       --revision TEXT     in place of the digest of the content
       --check             write nothing; exit 1 when the bundle that is there is not what its sources give
+${SIGN_HELP}
 
 Exit codes: 0 built (or equal), 1 OPA refuses the sources (or not equal), 2 usage, 4 a file or folder is missing.
 `;
 
 /** `sallyport build`: sources in, bundle out. */
-export const build: Command = async (argv, io) => {
+export const build: Command = createBuild({ nowMs: () => Date.now() });
+
+/** The same with a clock of the caller's, for what is signed. */
+export function createBuild({ nowMs }: { readonly nowMs: () => number }): Command {
+  return (argv, io) => run(argv, io, nowMs);
+}
+
+async function run(argv: readonly string[], io: Io, nowMs: () => number): Promise<number> {
   const { values, positionals } = parseArguments(argv, OPTIONS, true);
   if (values.help === true) {
     io.stdout(HELP);
     return EXIT.ok;
   }
+  if (values.repack !== undefined) return repack(values.repack, values, io);
+  const signing = await planSigning(values, nowMs(), io);
   const { source, out } = await planOf(values, positionals, io);
   try {
     const opa = await requireOpa({ env: io.env, report: (line) => io.stderr(`${line}\n`) });
     const built = await buildBundle({ opa, ...source });
+    if (signing !== undefined) return await writeSigned(out, built, signing, io);
     return values.check ? await compare(out, built, io) : await write(out, built, io);
   } catch (error) {
     if (!(error instanceof ToolMissing) && !isBuildFault(error)) throw error;
     io.stderr(`sallyport build: ${error.message}\n`);
     return EXIT.failed;
   }
-};
+}
 
 const OPTIONS = {
   from: { type: 'string' },
@@ -71,6 +88,8 @@ const OPTIONS = {
   revision: { type: 'string' },
   'v0-compatible': { type: 'boolean', default: false },
   check: { type: 'boolean', default: false },
+  repack: { type: 'string' },
+  ...SIGN_OPTIONS,
 } as const;
 
 type Values = ReturnType<typeof parseArguments<typeof OPTIONS>>['values'];
@@ -94,6 +113,7 @@ async function planOf(values: Values, positionals: readonly string[], io: Io): P
       capabilities: resolve(io.cwd, values.capabilities ?? SHIPPED_CAPABILITIES),
       ignore: values.ignore ?? ['*_test.rego'],
       v0Compatible,
+      cases: await packedCases({ source: values.from }, io.cwd),
       ...revision,
     };
     return { source, out: resolve(io.cwd, values.out) };
@@ -111,6 +131,7 @@ async function planOf(values: Values, positionals: readonly string[], io: Io): P
     capabilities: resolve(io.cwd, values.capabilities ?? definition.capabilities),
     ignore: values.ignore ?? definition.ignore,
     v0Compatible,
+    cases: await packedCases(definition, io.cwd),
     ...revision,
   };
   return { source, out: resolve(io.cwd, values.out ?? file.replace(/\.json$/, '.tar.gz')) };
@@ -140,18 +161,6 @@ async function presentIfEqual(out: string, bytes: Uint8Array): Promise<Uint8Arra
     // Not there or not readable: it is written anew.
     return undefined;
   }
-}
-
-/** A reader sees the old file or the new one, never a half. */
-async function replaceFile(file: string, content: Uint8Array | string): Promise<void> {
-  const partial = `${file}.partial`;
-  await writeFile(partial, content);
-  await rename(partial, file);
-}
-
-/** As sha256sum of coreutils writes it. */
-function digestLine(file: string, sha256: string): string {
-  return `${sha256}  ${basename(file)}\n`;
 }
 
 async function compare(out: string, { bytes, bundle }: BuiltBundle, io: Io): Promise<number> {

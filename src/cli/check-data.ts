@@ -111,6 +111,9 @@ async function fromConfig(file: string | undefined, configFile: string | undefin
   const [name, { file: path, trust }] = entry;
   if (path === undefined) throw new UsageError(`bundle \`${name}\` comes from a url: download it and name the file`);
   const bytes = await read(path);
+  if (!('sha256' in trust)) {
+    throw new UsageError(`bundle \`${name}\` is trusted by keys: run \`sallyport verify\` on it, then name the file`);
+  }
   verifyTrust(bytes, trust);
   return { bundle: parseBundle(name, bytes), decision, memoryMaxMb };
 }

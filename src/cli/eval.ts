@@ -1,19 +1,27 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { explanationOf, linesText, summaryOf } from '../cases/explanation.ts';
+import { type RequestParts, toAccessRequest } from '../cases/to-access-request.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
-import type { AccessRequest } from '../decision/access-request.ts';
 import type { Authenticate, Authorize, Outcome } from '../decision/ports.ts';
 import type { Principal } from '../decision/principal.ts';
 import { parseArguments } from './arguments.ts';
 import { type Command, EXIT, type Io, UsageError } from './command.ts';
+import { runOneCase } from './eval/one-case.ts';
+import type { CasesPorts } from './trial.ts';
 
 const HELP = `sallyport eval [--config FILE] [--as WHO] [-X METHOD] [-H 'NAME: VALUE']... [-d BODY] PATH
+sallyport eval --case NAME --file FILE [--definition FILE] [--config FILE]
 
 Decides one request as the service would, without opening a socket, and says why: the decision, its code, the
 reasons of the policy, the route, and the revision that decided. Quotas are taken as if nobody had asked before.
 
   sallyport eval --as tenant=tenant-a,tier=free,role=analyst -X POST -d '{"prompt":"hi"}' /tenant-b/llama-3-8b/infer
+  sallyport eval --case 'another tenant' --file policies/authz/smoke.cases.yaml
+
+The second form decides one request case by the policies as they lie there, with all that led to the decision, and
+exits 1 when it is not what the case expects.
 
   --config FILE       the config of the service (default: sallyport.yaml)
   --as WHO            decide as this caller instead of verifying a credential: comma-separated NAME=VALUE of subject,
@@ -23,7 +31,10 @@ reasons of the policy, the route, and the revision that decided. Quotas are take
   -d, --data TEXT     the body; @FILE reads it from a file
   --decision NAME     the decision to ask for, as \`policy.decisions\` names it (default: default)
   --expect ANSWER     exit 1 unless the answer is \`allow\` or \`deny\`
+  --explain           all that led to it: each reason, charges, what is left of each limit, headers, the policy's result
   --json              the answer as JSON
+  --case NAME         a request case by its name, and --file the file that it is in
+  --definition FILE   with --case: the bundle whose sources decide it (default: bundles/authz.json)
 `;
 
 /** The service without its doors. */
@@ -32,17 +43,17 @@ export interface Decider {
   readonly close: () => Promise<void>;
 }
 
-export interface EvalPorts {
+export interface EvalPorts extends CasesPorts {
   readonly openDecider: (config: Config, overrides: { readonly authenticate?: Authenticate }) => Promise<Decider>;
 }
 
 /** Makes the command `eval`. */
-export function createEval({ openDecider }: EvalPorts): Command {
+export function createEval({ openDecider, openTrial }: EvalPorts): Command {
   return async (argv, io) => {
     const { values, positionals } = parseArguments(
       argv,
       {
-        config: { type: 'string', default: 'sallyport.yaml' },
+        config: { type: 'string' },
         as: { type: 'string' },
         method: { type: 'string', short: 'X', default: 'GET' },
         header: { type: 'string', short: 'H', multiple: true, default: [] },
@@ -50,6 +61,10 @@ export function createEval({ openDecider }: EvalPorts): Command {
         decision: { type: 'string' },
         expect: { type: 'string' },
         json: { type: 'boolean', default: false },
+        explain: { type: 'boolean', default: false },
+        case: { type: 'string' },
+        file: { type: 'string' },
+        definition: { type: 'string' },
       },
       true,
     );
@@ -57,21 +72,38 @@ export function createEval({ openDecider }: EvalPorts): Command {
       io.stdout(HELP);
       return EXIT.ok;
     }
+    if (values.case !== undefined || values.file !== undefined) {
+      if (positionals.length > 0) throw new UsageError('a case has its own request: leave out the path');
+      if (values.case === undefined || values.file === undefined) {
+        throw new UsageError('`--case NAME` and `--file FILE` go together');
+      }
+      const { file, definition = 'bundles/authz.json' } = values;
+      const { failures, outcome } = await runOneCase(
+        { name: values.case, file, definition, config: values['config'] },
+        openTrial,
+        io,
+      );
+      const told = { ...toJson(outcome), failures };
+      io.stdout(values.json ? `${JSON.stringify(told, undefined, 2)}\n` : linesText(explanationOf(outcome)));
+      if (!values.json) for (const failure of failures) io.stdout(`not as expected: ${failure}\n`);
+      return failures.length === 0 ? EXIT.ok : EXIT.failed;
+    }
     const [target, ...more] = positionals;
     if (target === undefined || more.length > 0) throw new UsageError('takes exactly one path');
     if (values.expect !== undefined && values.expect !== 'allow' && values.expect !== 'deny') {
       throw new UsageError('`--expect` takes `allow` or `deny`');
     }
-    const config = loadConfig(resolve(io.cwd, values.config), io.env);
+    const config = loadConfig(resolve(io.cwd, values.config ?? 'sallyport.yaml'), io.env);
     const principal = values.as === undefined ? undefined : parsePrincipal(values.as);
     const decider = await openDecider(
       { ...config, quota: toTrialQuota(config.quota) },
       principal === undefined ? {} : { authenticate: () => verified(principal) },
     );
     try {
-      const request = toAccessRequest(target, { ...values, body: readBody(values.data, io) });
+      const request = toAccessRequest(partsOf(target, { ...values, body: readBody(values.data, io) }));
       const outcome = await decider.authorize(request);
-      io.stdout(values.json ? `${JSON.stringify(toJson(outcome), undefined, 2)}\n` : toText(outcome));
+      const lines = values.explain ? explanationOf(outcome) : summaryOf(outcome);
+      io.stdout(values.json ? `${JSON.stringify(toJson(outcome), undefined, 2)}\n` : linesText(lines));
       return values.expect === undefined || values.expect === outcome.decision.kind ? EXIT.ok : EXIT.failed;
     } finally {
       await decider.close();
@@ -127,45 +159,29 @@ function readBody(data: string | undefined, io: Io): Uint8Array {
   }
 }
 
-interface RequestParts {
+interface Typed {
   readonly method: string;
   readonly header: readonly string[];
   readonly decision?: string | undefined;
   readonly body: Uint8Array;
 }
 
-function toAccessRequest(target: string, { method, header, decision, body }: RequestParts): AccessRequest {
-  const pairs = header.map((text) => {
+function partsOf(target: string, { method, header, decision, body }: Typed): RequestParts {
+  const headers = header.map((text) => {
     const colon = text.indexOf(':');
     if (colon < 1) throw new UsageError(`\`${text}\` is no header; write 'NAME: VALUE'`);
     return [text.slice(0, colon).trim().toLowerCase(), text.slice(colon + 1).trim()] as const;
   });
-  if (body.length > 0 && !pairs.some(([name]) => name === 'content-type')) {
-    pairs.push(['content-type', 'application/json']);
-  }
-  const all = (name: string) => pairs.filter(([key]) => key === name).map(([, value]) => value);
+  const host = headers.find(([name]) => name === 'host')?.[1];
   return {
     door: 'eval',
     method,
     target,
-    host: all('host')[0] ?? 'localhost',
-    scheme: 'http',
-    headers: { all, names: () => new Set(pairs.map(([name]) => name)) },
-    body: { bytes: body, complete: true },
-    contextExtensions: new Map(decision === undefined ? [] : [['sallyport.decision', decision]]),
-    sourceAddress: '127.0.0.1',
-    attributes: () => ({
-      request: {
-        http: {
-          method,
-          path: target,
-          headers: Object.fromEntries(pairs),
-          ...(body.length === 0 ? {} : { body: Buffer.from(body).toString('utf8') }),
-        },
-      },
-    }),
-    headersAreRaw: false,
-    capabilities: { queryChanges: true, upstreamHeaders: 'all' },
+    ...(host === undefined ? {} : { host }),
+    headers,
+    body,
+    complete: true,
+    extensions: new Map(decision === undefined ? [] : [['sallyport.decision', decision]]),
   };
 }
 
@@ -182,37 +198,4 @@ function toJson(outcome: Outcome): object {
     bundles: Object.fromEntries(generation?.revisions ?? []),
     result: outcome.result,
   };
-}
-
-function toText(outcome: Outcome): string {
-  const { decision, principal, inspected, generation, named, cause } = outcome;
-  const route = inspected?.kind === 'inspected' ? inspected.route : undefined;
-  const lines: (readonly [string, string | undefined])[] = [
-    ['decision', decision.kind === 'allow' ? 'allow' : `deny ${decision.status} ${decision.reason} (${decision.code})`],
-    ['reasons', decision.reasons.length === 0 ? undefined : decision.reasons.join(', ')],
-    ['cause', cause],
-    ['route', route === undefined || route === null ? undefined : `${route.name} ${routeText(route)}`],
-    ['identity', principal === undefined ? 'anonymous' : identityText(principal)],
-    ['entrypoint', named?.decision],
-    ['upstream', decision.kind === 'allow' ? headerValue(decision.setHeaders, 'x-sallyport-upstream') : undefined],
-    ['bundles', [...(generation?.revisions ?? [])].map(([name, revision]) => `${name}@${revision}`).join(' ')],
-  ];
-  return lines.map(([name, value]) => (value === undefined ? '' : `${name.padEnd(11)}${value}\n`)).join('');
-}
-
-function headerValue(headers: readonly (readonly [string, string])[], name: string): string | undefined {
-  return headers.find(([key]) => key === name)?.[1];
-}
-
-function routeText(route: { readonly tenant?: string; readonly model?: string; readonly operation?: string }): string {
-  const { tenant, model, operation } = route;
-  return Object.entries({ tenant, model, operation })
-    .flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`]))
-    .join(' ');
-}
-
-function identityText({ kind, subject, tenant, tier, roles }: Principal): string {
-  const parts = { subject, tenant, tier, roles: roles.length === 0 ? undefined : roles.join('|') };
-  const named = Object.entries(parts).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`]));
-  return [kind, ...named].join(' ');
 }

@@ -3,6 +3,7 @@ import { createApiKey } from '../identity/api-key-create.ts';
 import { type KeyEntry, parseKeyEntry } from '../identity/api-key-record.ts';
 import { parseArguments } from './arguments.ts';
 import { type Command, EXIT, type Io, UsageError } from './command.ts';
+import { keysBundle } from './keys-bundle.ts';
 import { changeKeysFile, type KeysFile, readKeysFile } from './keys-file.ts';
 import { keyState, toKeyJson, toKeyTable } from './keys-list.ts';
 import { parseDuration, parseMoment, toTime } from './keys-time.ts';
@@ -32,6 +33,8 @@ rotate   makes a new key that is good for the same, and lets the old one expire
   --expires WHEN          when the new one expires (default: when the old one would have)
 revoke   ends keys at once and for good; several IDs may be named
 
+The keys that bundles are signed with are another matter: \`sallyport keys bundle --help\`.
+
 A caller sends its key as \`x-api-key: sp_...\` or \`authorization: Bearer sp_...\`.
 
 Exit codes: 0 done, 1 failed (no such key, another writer), 2 usage, 3 the file has faults.
@@ -45,6 +48,7 @@ export interface KeysOptions {
 /** `sallyport keys`: the life of the keys in a keys file. */
 export function createKeys(options: KeysOptions): Command {
   return async (argv, io) => {
+    if (argv[0] === 'bundle') return keysBundle(argv.slice(1), io, options);
     const { values, positionals } = parseArguments(argv, OPTIONS, true);
     if (values.help === true) {
       io.stdout(HELP);

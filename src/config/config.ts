@@ -1,4 +1,4 @@
-import { type BundlesConfig, bundlesConfigSchema } from '../bundle/config.ts';
+import { type AgentConfig, agentConfigSchema, type BundlesConfig, bundlesConfigSchema } from '../bundle/config.ts';
 import { type DecisionLogConfig, decisionLogConfigSchema } from '../decision-log/config.ts';
 import { type IdentityConfig, identityConfigSchema } from '../identity/config.ts';
 import {
@@ -13,6 +13,7 @@ import { type ExtAuthzGrpcConfig, extAuthzGrpcConfigSchema } from '../protocols/
 import { type ExtAuthzHttpConfig, extAuthzHttpConfigSchema } from '../protocols/ext-authz-http/config.ts';
 import { type RateLimitConfig, rateLimitConfigSchema } from '../protocols/ratelimit/config.ts';
 import { type QuotaConfig, quotaConfigSchema } from '../quota/config.ts';
+import { type RolloutConfig, rolloutConfigSchema } from '../rollout/config.ts';
 import { type LogConfig, logConfigSchema } from '../telemetry/config.ts';
 
 /** The whole config, validated, with defaults and absolute paths: nothing is read from the environment later. */
@@ -20,6 +21,8 @@ export interface Config {
   readonly doors: DoorsConfig;
   readonly operations: OperationsConfig;
   readonly bundles: BundlesConfig;
+  readonly agent: AgentConfig;
+  readonly rollout: RolloutConfig;
   readonly identity: IdentityConfig;
   readonly network: NetworkConfig;
   readonly quota: QuotaConfig;
@@ -82,6 +85,8 @@ export const configSchema = {
     doors: doorsConfigSchema,
     operations: { ...operationsConfigSchema, default: {} },
     bundles: bundlesConfigSchema,
+    agent: { ...agentConfigSchema, default: {} },
+    rollout: rolloutConfigSchema,
     identity: identityConfigSchema,
     network: networkConfigSchema,
     quota: quotaConfigSchema,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkBundlesConfig } from '../bundle/config.ts';
+import { checkAgentConfig, checkBundlesConfig } from '../bundle/config.ts';
 import { checkDecisionLogConfig } from '../decision-log/config.ts';
 import { checkDemoIssuer, checkIdentityConfig } from '../identity/config.ts';
 import { isOffLoopback } from '../listener/config.ts';
@@ -10,6 +10,7 @@ import { checkExtAuthzGrpcConfig } from '../protocols/ext-authz-grpc/config.ts';
 import { checkExtAuthzHttpConfig } from '../protocols/ext-authz-http/config.ts';
 import { checkRateLimitConfig } from '../protocols/ratelimit/config.ts';
 import { checkQuotaConfig, checkRateLimitFiles } from '../quota/config.ts';
+import { checkRolloutConfig } from '../rollout/config.ts';
 import type { Config } from './config.ts';
 import type { ConfigFault } from './fault.ts';
 
@@ -26,7 +27,9 @@ export function crossFaults(config: Config, environment: Environment): readonly 
     ...check(doors.ratelimit?.limits_files, (files) => checkRateLimitFiles('doors.ratelimit.limits_files', files)),
     ...checkOperationsConfig(config.operations),
     ...twinListeners(config),
-    ...checkBundlesConfig(config.bundles),
+    ...checkBundlesConfig(config.bundles, config.agent),
+    ...checkAgentConfig(config.agent),
+    ...checkRolloutConfig(config.rollout, Date.now()),
     ...checkIdentityConfig(config.identity),
     ...exchangeFaults(config),
     ...checkQuotaConfig(config.quota),

@@ -1,21 +1,33 @@
-import type { Authorize, Outcome, StartTimer } from '../decision/ports.ts';
+import { deny } from '../decision/decision.ts';
+import type { Authorize, Clock, Outcome, StartTimer } from '../decision/ports.ts';
+import type { DecisionLogMetrics } from '../telemetry/decision-log-metrics.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { systemClock } from '../telemetry/system-clock.ts';
 import { createSpanIds } from '../telemetry/tracing.ts';
-import { isFault } from './cause.ts';
+import type { AdministrativeEvent } from './administrative.ts';
+import { createAggregates } from './aggregates.ts';
 import type { DecisionLogConfig } from './config.ts';
-import { createWriteEvent } from './event.ts';
+import { deniedShare, type Lane, laneOf } from './lane.ts';
+import { createSinks } from './make-sinks.ts';
+import { createOutputs } from './outputs.ts';
 import { createQueue } from './queue.ts';
-import { createSinkWriter, type SinkWriter } from './sink-writer.ts';
-import { createSinks, type Sink } from './sinks.ts';
+import { createQueuedLines, type Queued } from './queued-lines.ts';
+import type { Sink } from './sink.ts';
+import { type SpoolFiles, systemFiles } from './spool/spool-files.ts';
 import type { Stdout } from './stdout-sink.ts';
+import { createWaiters } from './waiters.ts';
 
 export interface DecisionLog {
   /** Queues an outcome in constant time: nothing is built or written before the caller goes on. Never throws. */
   record(outcome: Outcome): void;
-  /** Opens the sinks; rejects when one cannot be opened. */
+  /** The same, and answers what to answer: as `when_full` says where there is no room. Never throws or rejects. */
+  settle(outcome: Outcome): Outcome | Promise<Outcome>;
+  /** Queues what the service or an operator did, with the room of what is permitted. Never throws. */
+  recordAdministrative(event: AdministrativeEvent): void;
+  /** Opens the sinks and the spool; rejects when one cannot be opened. */
   start(): Promise<void>;
-  /** Writes what is waiting, for two seconds at most; what is then left counts as dropped. */
+  /** Writes what is waiting, for two seconds at most; what is then in no spool counts as dropped. */
   stop(): Promise<void>;
   /** Looks files up again, after a log rotation. Rejects when one cannot be opened; it is then written to as before. */
   reopen(): Promise<void>;
@@ -27,88 +39,174 @@ export interface DecisionLogOptions {
   readonly labels: { readonly [name: string]: string };
   /** Unique to this start of the process. */
   readonly instanceId: string;
-  readonly metrics: Pick<Metrics, 'decisionLogDropped' | 'decisionLogSinkFailed' | 'trackDecisionLogQueue'>;
+  readonly metrics: Pick<Metrics, 'decisionLogDropped' | 'decisionLogSinkFailed' | 'trackDecisionLogQueue'> & {
+    readonly decisionLog?: DecisionLogMetrics;
+  };
   readonly logger: Pick<Logger, 'limited'>;
   readonly randomBytes: (size: number) => Uint8Array;
   readonly startTimer: StartTimer;
   readonly monotonicMs: () => number;
   readonly stdout: Stdout;
+  /** The system's by default. */
+  readonly clock?: Clock;
+  readonly random?: () => number;
   /** `setImmediate` by default. */
   readonly schedule?: (run: () => void) => void;
   /** The sinks of the config by default. */
   readonly sinks?: readonly Sink[];
+  readonly files?: SpoolFiles;
+  /** The client's address by local config; by default the source of the request. */
+  readonly clientIp?: Parameters<typeof createAggregates>[0]['clientIp'];
+  /** With `when_full: deny`: hears of every Allow that became a Deny, to give back what was taken for it. */
+  readonly onDenied?: (outcome: Outcome) => void;
 }
 
 export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
-  const { config, metrics, logger, startTimer, monotonicMs, schedule = setImmediate } = options;
-  const sinks = options.sinks ?? createSinks(config.sinks, options.stdout);
+  const { config, labels, instanceId, metrics, logger, startTimer, monotonicMs, schedule = setImmediate } = options;
+  const { clock = systemClock, random = Math.random, files = systemFiles, onDenied } = options;
+  const { when_full: whenFull } = config;
+  const sinks =
+    options.sinks ?? createSinks(config.sinks, { clock, startTimer, labels, instanceId, stdout: options.stdout });
   const maxEvents = config.queue.max_events;
-  const writeEvent = createWriteEvent({ ...options, nextSpanId: createSpanIds(options.randomBytes) });
+  const maxDenied = deniedShare(maxEvents);
   let sequence = 0;
+  let deniedQueued = 0;
   let stopped = false;
 
   const drop = (events: number, why: string): void => {
     metrics.decisionLogDropped(events);
+    metrics.decisionLog?.dropped(events, why);
     logger.limited(`decision-log-${why}`, 'warn', { why, events }, 'decision events were dropped');
   };
-  const writers = sinks.map((sink) =>
-    createSinkWriter({
-      sink,
-      maxLines: maxEvents,
-      onDropped: (lines) => drop(lines, `sink ${sink.name}`),
-      onFailed: (error) => {
-        metrics.decisionLogSinkFailed(sink.name);
-        logger.limited(`decision-log-sink-${sink.name}`, 'error', { sink: sink.name, error }, 'a sink refused events');
-      },
-    }),
-  );
+  const outputs = createOutputs({
+    ...{ sinks, config, files, startTimer, random, metrics, logger, drop },
+    onProgress: () => waiters.wake(),
+  });
+  const queuedLines = createQueuedLines({
+    ...{ config, metrics, logger },
+    parts: { labels, instanceId },
+    nextSpanId: createSpanIds(options.randomBytes),
+  });
   const queue = createQueue<Queued>({
-    maxItems: maxEvents,
+    maxItems: maxEvents + ADMINISTRATIVE_RESERVE,
     // Events are built many at a time, and written with few system calls.
     gather: options.schedule ?? ((run) => startTimer(GATHER_MS, run)),
     schedule,
     monotonicMs,
     consume: (queued) => {
+      if (queued.lane === 'denied') deniedQueued -= 1;
       try {
-        const { line, error } = writeEvent(queued.outcome, queued.sequence);
-        reportFault(logger, queued.outcome, error?.message);
-        for (const writer of writers) writer.push(line);
+        outputs.push(queuedLines(queued), queued.lane);
       } catch (error) {
         drop(1, 'unwritable');
         logger.limited('decision-log-event', 'error', { error }, 'an outcome could not be made into an event');
       }
     },
+    onProgress: () => waiters.wake(),
   });
-  metrics.trackDecisionLogQueue(() => Math.max(queue.length, ...writers.map((writer) => writer.length)));
+  const hasRoom = (lane: Lane): boolean => {
+    const queued = queue.length;
+    if (queued >= maxEvents || (lane === 'denied' && deniedQueued >= maxDenied)) return false;
+    // What may be lost at a sink is lost there, and by that sink alone; otherwise nothing is taken that no sink can take.
+    return whenFull === 'drop' || outputs.hasRoom(lane, queued, deniedQueued);
+  };
+  const waiters = createWaiters({ hasRoom, startTimer });
+  const push = (queued: Unnumbered): void => {
+    sequence += 1;
+    if (queue.push({ ...queued, sequence })) {
+      if (queued.lane === 'denied') deniedQueued += 1;
+    } else drop(1, 'queue');
+  };
+  const pushOutcome = (outcome: Outcome, lane: Lane): void => {
+    sequence += 1;
+    if (lane === 'denied') deniedQueued += 1;
+    queue.push({ lane, sequence, outcome });
+  };
+  const aggregates = createAggregates({
+    abovePerSecond: config.aggregate.above_per_second,
+    clientIp: options.clientIp ?? (() => undefined),
+    onFirst: () => {
+      cancelAggregates = startTimer(AGGREGATE_MS, pushAggregates);
+    },
+  });
+  let cancelAggregates = (): void => {};
+  const pushAggregates = (): void => {
+    for (const aggregate of aggregates.take()) {
+      metrics.decisionLog?.aggregated(aggregate.count);
+      push({ lane: 'denied', aggregate });
+    }
+  };
+  const record = (outcome: Outcome): boolean => {
+    if (stopped) return false;
+    const lane = laneOf(outcome);
+    const isPressed = deniedQueued > PRESSED_AT_LEAST && deniedQueued * 2 > maxDenied;
+    if (lane === 'denied' && aggregates.add(outcome, isPressed)) return true;
+    if (!hasRoom(lane)) return false;
+    pushOutcome(outcome, lane);
+    return true;
+  };
+  const lose = (why: string): void => {
+    sequence += 1;
+    drop(1, stopped ? 'stopped' : why);
+  };
+  const waitForRoom = async (outcome: Outcome): Promise<Outcome> => {
+    const ms = Math.min(config.block_ms, leftMs(outcome, monotonicMs()));
+    const lane = laneOf(outcome);
+    metrics.decisionLog?.blocked();
+    if (ms <= 0 || !(await waiters.wait(lane, ms, () => pushOutcome(outcome, lane)))) lose('blocked');
+    return outcome;
+  };
+  const toDenied = (outcome: Outcome): Outcome => {
+    lose('denied');
+    metrics.decisionLog?.denied();
+    onDenied?.(outcome);
+    return { ...outcome, decision: deny('overloaded'), cause: 'the decision log has no room' };
+  };
+  metrics.trackDecisionLogQueue(() => Math.max(queue.length, outputs.waiting()));
+  metrics.decisionLog?.track(() => ({ queued: queue.length, ...outputs.state(clock.now().epochMs) }));
 
   return {
     record: (outcome) => {
-      sequence += 1;
-      if (stopped || !queue.push({ outcome, sequence })) drop(1, stopped ? 'stopped' : 'queue');
+      if (!record(outcome)) lose('queue');
     },
-    start: async () => {
-      for (const sink of sinks) await sink.open();
+    settle: (outcome) => {
+      if (record(outcome)) return outcome;
+      if (!stopped && whenFull === 'block') return waitForRoom(outcome);
+      if (whenFull === 'deny' && outcome.decision.kind === 'allow') return toDenied(outcome);
+      lose('queue');
+      return outcome;
     },
+    recordAdministrative: (event) => {
+      if (stopped) lose('stopped');
+      else push({ lane: 'kept', event, epochMs: clock.now().epochMs });
+    },
+    start: () => outputs.open(),
     stop: async () => {
+      if (stopped) return;
       stopped = true;
+      cancelAggregates();
+      pushAggregates();
+      waiters.end();
       queue.drain();
-      await within(startTimer, STOP_MS, Promise.all(writers.map((writer) => writer.idle())));
-      const left = abandonAll(writers);
-      if (left > 0) drop(left, 'deadline');
-      await within(startTimer, STOP_MS, Promise.allSettled(writers.map((writer) => writer.close())));
+      await outputs.close();
     },
-    reopen: async () => {
-      await Promise.all(writers.map((writer) => writer.reopen()));
-    },
+    reopen: () => outputs.reopen(),
   };
 }
 
-/** Records every outcome once it is decided. The reply is what `authorize` answered, and it waits for nothing. */
-export function withDecisionLog(authorize: Authorize, log: Pick<DecisionLog, 'record'>): Authorize {
+/** Records every outcome once it is decided, and answers what the log settles on: the outcome itself, nearly always. */
+export function withDecisionLog(
+  authorize: Authorize,
+  log: Pick<DecisionLog, 'record'> & Partial<Pick<DecisionLog, 'settle'>>,
+): Authorize {
   return async (request) => {
     const outcome = await authorize(request);
     try {
-      log.record(outcome);
+      if (log.settle === undefined) log.record(outcome);
+      else {
+        const settled = log.settle(outcome);
+        return settled instanceof Promise ? await settled : settled;
+      }
     } catch {
       // INVARIANT: a decision that was made is answered, whatever becomes of its record.
     }
@@ -116,33 +214,19 @@ export function withDecisionLog(authorize: Authorize, log: Pick<DecisionLog, 're
   };
 }
 
-interface Queued {
-  readonly outcome: Outcome;
-  readonly sequence: number;
-}
+type Unnumbered = Queued extends infer One ? (One extends Queued ? Omit<One, 'sequence'> : never) : never;
 
-const STOP_MS = 2000;
 const GATHER_MS = 10;
+const AGGREGATE_MS = 1000;
+/** Events of the service itself that find room where nothing else does. */
+const ADMINISTRATIVE_RESERVE = 256;
+/** Fewer waiting denials are no pressure, however small the queue. */
+const PRESSED_AT_LEAST = 64;
+/** What an answer needs on its way to the gateway. */
+const ANSWER_MS = 5;
 
-/** A denial that is the service's own fault is named in the operational log too, as often as a limit allows. */
-function reportFault(logger: Pick<Logger, 'limited'>, outcome: Outcome, cause: string | undefined): void {
-  const { decision, decisionId, request } = outcome;
-  if (decision.kind === 'allow' || !isFault(decision.code)) return;
-  const { code } = decision;
-  const fields = { code, decision_id: decisionId, door: request.door, cause };
-  logger.limited(`denied-${code}`, 'warn', fields, 'denied by a fault');
-}
-
-function abandonAll(writers: readonly SinkWriter[]): number {
-  return writers.reduce((left, writer) => left + writer.abandon(), 0);
-}
-
-/** Waits for work, but not longer than `ms`. */
-async function within(startTimer: StartTimer, ms: number, work: Promise<unknown>): Promise<void> {
-  let cancel = (): void => {};
-  const late = new Promise<void>((resolve) => {
-    cancel = startTimer(ms, resolve);
-  });
-  await Promise.race([work, late]);
-  cancel();
+/** Until the answer is due. */
+function leftMs({ request, at }: Outcome, nowMs: number): number {
+  if ('unreadable' in request || request.deadlineMs === undefined) return Number.MAX_SAFE_INTEGER;
+  return at.monotonicMs + request.deadlineMs - nowMs - ANSWER_MS;
 }

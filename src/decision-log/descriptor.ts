@@ -4,10 +4,10 @@ import { promisify } from 'node:util';
 const write = promisify(writeOnce);
 
 /**
- * Writes lines to a file descriptor off the event loop, all of them or an error. After a write that stopped within a
+ * Writes lines to a file descriptor off the event loop, all of them or an error; answers how many bytes. After a write that stopped within a
  * line the next one starts a new line, so that a torn event spoils no other.
  */
-export function createLineWriter(): (fd: number, lines: readonly string[]) => Promise<void> {
+export function createLineWriter(): (fd: number, lines: readonly string[]) => Promise<number> {
   let torn = false;
   const encode = createEncoder();
   return async (fd, lines) => {
@@ -18,6 +18,7 @@ export function createLineWriter(): (fd: number, lines: readonly string[]) => Pr
         written += (await write(fd, bytes, written, bytes.length - written, null)).bytesWritten;
       }
       torn = false;
+      return written;
     } catch (error) {
       torn = written === 0 ? torn : bytes[written - 1] !== NEWLINE;
       throw error;

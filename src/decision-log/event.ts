@@ -1,3 +1,4 @@
+import type { Deny } from '../decision/decision.ts';
 import type { CoreCode } from '../decision/errors.ts';
 import type { Generation, NamedDecision, Outcome, Phase } from '../decision/ports.ts';
 import { quoteSafe, toSafeLine } from '../telemetry/json-line.ts';
@@ -6,6 +7,7 @@ import { compileAllowList } from './allow-list.ts';
 import { type LoggedError, loggedCause } from './cause.ts';
 import type { DecisionLogConfig } from './config.ts';
 import { cut, EventCopy } from './event-copy.ts';
+import { keepsLimits, type LoggedCharges, writeCharges } from './logged-charges.ts';
 import { compileInput } from './logged-input.ts';
 import { compileResult, writeReasons } from './logged-result.ts';
 import { compileMasks, type LoggedObject, type Mask } from './mask.ts';
@@ -14,7 +16,7 @@ import { presentedCredentials } from './presented.ts';
 /** One decision, as it is logged: OPA's field names where OPA has the field, then ours. */
 export interface DecisionEvent {
   readonly decision_id: string;
-  /** Counts every decision of one process from 1; a missing number is an event that was dropped. */
+  /** Counts every event of one process from 1; a missing number is an event that was dropped. */
   readonly sequence: number;
   /** Differs with every start of the process, so that `sequence` has a scope. */
   readonly instance_id: string;
@@ -32,6 +34,10 @@ export interface DecisionEvent {
   readonly reasons: readonly string[];
   /** A denial's HTTP status. */
   readonly status?: number;
+  /** The denial that this Allow stands in for, on a route that is observed. */
+  readonly observed?: { readonly code: CoreCode; readonly status: number; readonly reasons: readonly string[] };
+  /** What the limits asked for, and which plan was taken. */
+  readonly charges?: LoggedCharges;
   /** Present for tokens of the demo issuer. */
   readonly demo?: true;
   readonly request_id?: string;
@@ -46,6 +52,8 @@ export interface DecisionEvent {
   readonly erased: readonly string[];
   /** JSON pointers of what was replaced. */
   readonly masked: readonly string[];
+  /** The policy's mask could not be asked: nothing of input and result is left. */
+  readonly mask_failed?: true;
   /** Nanoseconds by step (`timer_rego_query_eval_ns` is the decision's), and whether the budget was overrun. */
   readonly metrics: { readonly [name: string]: number };
   readonly error?: LoggedError;
@@ -56,6 +64,13 @@ export interface EventOptions {
   readonly labels: { readonly [name: string]: string };
   readonly instanceId: string;
   readonly nextSpanId: () => string;
+}
+
+/** What every event of a process says of itself, whatever it is about. */
+export interface EventParts {
+  readonly sequence: number;
+  readonly instanceId: string;
+  readonly labels: { readonly [name: string]: string };
 }
 
 /** An event in writing. */
@@ -76,9 +91,11 @@ export function createWriteEvent({ config, labels: allLabels, instanceId, nextSp
   const labels = Object.fromEntries(Object.entries(allLabels).map(([name, value]) => [name, cut(value, MAX_ID)]));
   const instance = `,"instance_id":${quoteSafe(instanceId)},"timestamp":"`;
   const labelsJson = toSafeLine(JSON.stringify(labels));
-  const writeInput = compileInput(compileAllowList(config.input));
+  const inputList = compileAllowList(config.input);
+  const writeInput = compileInput(inputList);
   const writeResult = compileResult(compileAllowList(config.result));
   const masks = compileMasks(config.masks);
+  const logsLimits = keepsLimits(inputList);
 
   return (outcome, sequence) => {
     const { decisionId, decision, request, generation, named, principal, reservationId } = outcome;
@@ -87,6 +104,7 @@ export function createWriteEvent({ config, labels: allLabels, instanceId, nextSp
     let input = writeInput(outcome, copy, isConstant);
     let result = writeResult(outcome.result, copy);
     const reasons = writeReasons(decision.reasons, '/reasons', copy);
+    const denial = outcome.observed === undefined ? '' : writeObserved(outcome.observed, copy);
     const error = loggedCause(outcome, copy, isConstant);
     const { requestId } = request;
     const id = requestId === undefined ? undefined : copy.text(requestId, '/request_id', 'caller', MAX_ID);
@@ -96,6 +114,8 @@ export function createWriteEvent({ config, labels: allLabels, instanceId, nextSp
     let tail = `,"metrics":${writeMetrics(outcome)}`;
     if (named !== undefined) tail += writeNamed(named);
     if (decision.kind === 'deny') tail += `,"code":"${decision.code}","status":${decision.status}`;
+    tail += denial;
+    if (logsLimits && outcome.plans !== undefined) tail += writeCharges(outcome, isConstant);
     if (principal?.demo === true) tail += ',"demo":true';
     if (id !== undefined) tail += `,"request_id":${quoteSafe(id)}`;
     const trace = 'unreadable' in request ? undefined : parseTraceparent(request.traceparent);
@@ -134,6 +154,17 @@ let formatted = { second: 0, text: '1970-01-01T00:00:00.' };
 const WITHOUT_LABELS = ',"labels":{}';
 const WITHOUT_THE_REST = ',"reasons":[],"input":{},"erased":["/labels","/reasons","/input","/result"],"masked":[]';
 const MAX_ID = 128;
+
+/** What is left of an event that the policy drops. */
+export function writeStub({ decisionId, decision, at }: Outcome, sequence: number, instanceId: string): string {
+  const head = `{"decision_id":${quoteSafe(decisionId)},"sequence":${sequence},"instance_id":${quoteSafe(instanceId)}`;
+  return `${head},"timestamp":"${toTimestamp(at.epochMs)}","decision":"${decision.kind}","dropped":true}\n`;
+}
+
+function writeObserved({ code, status, reasons }: Deny, copy: EventCopy): string {
+  const written = writeReasons(reasons, '/observed/reasons', copy);
+  return `,"observed":{"code":"${code}","status":${status},"reasons":${written}}`;
+}
 
 /** Without a generation there is no policy whose constants a text could be. */
 function nothingIsConstant(): boolean {

@@ -195,7 +195,6 @@ function peerMembers({ peer }: Outcome): Members | undefined {
 function quotaMembers({ quota, inspected }: Outcome, copy: EventCopy, isConstant: IsConstant): Members | undefined {
   if (quota === undefined) return undefined;
   const required = inspected?.kind === 'inspected' ? inspected.route?.requiredLimits : undefined;
-  const isKnown = (text: string): boolean => required?.includes(text) === true || isConstant(text);
   const limits = new LoggedLimits();
   let seen = 0;
   for (const name in quota.limits) {
@@ -203,7 +202,7 @@ function quotaMembers({ quota, inspected }: Outcome, copy: EventCopy, isConstant
     if (state === undefined || !Object.hasOwn(quota.limits, name)) continue;
     seen += 1;
     if (seen > MAX_LIMITS) break;
-    if (isKnown(name)) limits.add(name, state);
+    if (required?.includes(name) === true || isConstant(name)) limits.add(name, state);
     else copy.erase('/input/quota/limits');
   }
   return { plan: quota.plan, taken: quota.taken, limits };

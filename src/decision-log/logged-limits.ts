@@ -7,26 +7,29 @@ import { quoteSafe } from '../telemetry/json-line.ts';
  * whole can be written without looking for what must not be.
  */
 export class LoggedLimits {
-  readonly #limits: (readonly [string, LimitState])[] = [];
+  readonly #names: string[] = [];
+  readonly #states: LimitState[] = [];
 
   add(name: string, state: LimitState): void {
-    this.#limits.push([name, state]);
+    this.#names.push(name);
+    this.#states.push(state);
   }
 
   /** As JSON; `undefined` when there are none. */
   write(): string | undefined {
-    if (this.#limits.length === 0) return undefined;
+    if (this.#states.length === 0) return undefined;
     let json = '';
-    for (const [name, state] of this.#limits)
-      json += `${json === '' ? '{' : ','}${quoteSafe(name)}:${writeState(state)}`;
+    for (const [at, state] of this.#states.entries()) {
+      json += `${at === 0 ? '{' : ','}${quoteSafe(this.#names[at] ?? '')}:${writeState(state)}`;
+    }
     return `${json}}`;
   }
 
   /** As an object, for lists that keep only some of it. */
   toObject(): object {
     const limits: { [name: string]: object } = Object.create(null);
-    for (const [name, state] of this.#limits) {
-      limits[name] = { ...state, kind: known(KINDS, state.kind), unit: known(UNIT_NAMES, state.unit) };
+    for (const [at, state] of this.#states.entries()) {
+      limits[this.#names[at] ?? ''] = { ...state, kind: known(KINDS, state.kind), unit: known(UNIT_NAMES, state.unit) };
     }
     return limits;
   }

@@ -17,26 +17,36 @@ export type LoggedObject = { [member: string]: unknown };
 export function compileMasks(masks: readonly MaskConfig[]): readonly Mask[] {
   return masks.map(({ path, op, value }) => {
     const members = pointerMembers(path);
-    const parents = members.slice(0, -1);
-    const last = members.at(-1) ?? '';
-    return (event) => {
-      let parent: unknown = event;
-      for (const member of parents) parent = memberOf(parent, member);
-      if (memberOf(parent, last) === undefined) return;
-      // `memberOf` found an own member, so this is an object or a list.
-      const holder = parent as LoggedObject;
-      if (op === 'replace') {
-        holder[last] = value;
-        event.masked.push(path);
-      } else if (Array.isArray(holder)) {
-        holder[Number(last)] = null;
-        event.erased.push(path);
-      } else {
-        delete holder[last];
-        event.erased.push(path);
-      }
-    };
+    return (event) => mask(event, path, members, op === 'replace' ? { value } : 'erase');
   });
+}
+
+/** Erases the member at a pointer, or replaces it where it is; notes that it did. */
+export function maskAt(event: MaskableEvent, path: string, how: 'erase' | { readonly value: unknown }): void {
+  mask(event, path, pointerMembers(path), how);
+}
+
+function mask(
+  event: MaskableEvent,
+  path: string,
+  members: readonly string[],
+  how: 'erase' | { readonly value: unknown },
+): void {
+  let parent: unknown = event;
+  for (const member of members.slice(0, -1)) parent = memberOf(parent, member);
+  const last = members.at(-1) ?? '';
+  if (memberOf(parent, last) === undefined) return;
+  // `memberOf` found an own member, so this is an object or a list.
+  const holder = parent as LoggedObject;
+  if (how !== 'erase') {
+    holder[last] = how.value;
+    event.masked.push(path);
+    return;
+  }
+  if (Array.isArray(holder)) holder[Number(last)] = null;
+  else if (parent === event && last === 'input') holder[last] = {};
+  else delete holder[last];
+  event.erased.push(path);
 }
 
 /** Why a path cannot be masked, `undefined` when it can. */

@@ -16,11 +16,13 @@ export interface QueueOptions<Item> {
   /** Calls back once, after the work that is under way; `setImmediate` in a service. */
   readonly schedule: (run: () => void) => void;
   readonly monotonicMs: () => number;
+  /** After a batch was consumed: there is room again. */
+  readonly onProgress?: () => void;
 }
 
 /** Consumes in batches of about a millisecond between two turns of the event loop, longer when it is filling up. */
 export function createQueue<Item>(options: QueueOptions<Item>): Queue<Item> {
-  const { maxItems, consume, schedule, gather = schedule, monotonicMs } = options;
+  const { maxItems, consume, schedule, gather = schedule, monotonicMs, onProgress } = options;
   let waiting: Item[] = [];
   let batch: readonly Item[] = [];
   let next = 0;
@@ -55,6 +57,7 @@ export function createQueue<Item>(options: QueueOptions<Item>): Queue<Item> {
       if (consumed % ITEMS_BETWEEN_CLOCK_READINGS === 0 && monotonicMs() >= untilMs) break;
     }
     if (length() > 0) plan(schedule);
+    onProgress?.();
   };
   const plan = (when: (run: () => void) => void): void => {
     if (scheduled) return;

@@ -1,12 +1,15 @@
-import type { Sink } from './sinks.ts';
+import { deniedShare, type Lane } from './lane.ts';
+import type { Sink } from './sink.ts';
 
-/** Lines on their way to one sink: bounded, written in chunks, one write at a time. */
-export interface SinkWriter {
-  /** Never waits. A line that finds no room is reported as dropped. */
-  push(line: string): void;
-  /** Lines that the sink has not taken yet. */
-  readonly length: number;
-  /** Resolves once nothing is waiting. */
+/** Where lines go on from the queue: a local sink, or the spool. Bounded, and never waits. */
+export interface Output {
+  /** A line that finds no room within its lane's share is reported as dropped. */
+  push(line: string, lane: Lane): void;
+  /** Lines that were not taken yet: all of them, or of one lane. */
+  waiting(lane?: Lane): number;
+  /** Whether another line may come without being dropped. */
+  hasRoom(lane: Lane): boolean;
+  /** Resolves once nothing is waiting, or nothing can be done about it. */
   idle(): Promise<void>;
   /** Gives up what is waiting; answers how many lines that were. */
   abandon(): number;
@@ -20,38 +23,48 @@ export interface SinkWriterOptions {
   readonly maxLines: number;
   readonly onDropped: (lines: number) => void;
   readonly onFailed: (error: unknown) => void;
+  /** Lines were taken or lost: there may be room again. */
+  readonly onProgress?: () => void;
 }
 
-export function createSinkWriter({ sink, maxLines, onDropped, onFailed }: SinkWriterOptions): SinkWriter {
-  let waiting: string[] = [];
-  let waitingLength = 0;
+/** Lines on their way to one local sink: written in chunks, one write at a time. */
+export function createSinkWriter(options: SinkWriterOptions): Output {
+  const { sink, maxLines, onDropped, onFailed, onProgress } = options;
+  const maxDenied = deniedShare(maxLines);
+  let lines: string[] = [];
+  let lanes: Lane[] = [];
+  let length = 0;
+  let denied = 0;
   let inFlight = 0;
   let writing: Promise<void> | undefined;
   let reopening: (() => Promise<void>)[] = [];
   let abandoned = false;
 
   const takeChunk = (): readonly string[] => {
-    const lines = waitingLength <= CHUNK_LENGTH ? waiting.length : chunkLines(waiting);
-    const chunk = lines === waiting.length ? waiting : waiting.slice(0, lines);
-    waiting = lines === waiting.length ? [] : waiting.slice(lines);
+    const count = length <= CHUNK_LENGTH ? lines.length : chunkLines(lines);
+    const chunk = count === lines.length ? lines : lines.slice(0, count);
+    for (let at = 0; at < count; at += 1) if (lanes[at] === 'denied') denied -= 1;
+    lines = count === lines.length ? [] : lines.slice(count);
+    lanes = lines.length === 0 ? [] : lanes.slice(count);
     inFlight = chunk.length;
-    for (const line of chunk) waitingLength -= line.length;
+    for (const line of chunk) length -= line.length;
     return chunk;
   };
   const writeAll = async (): Promise<void> => {
-    while (waiting.length > 0 || reopening.length > 0) {
+    while (lines.length > 0 || reopening.length > 0) {
       const due = reopening;
       reopening = [];
       for (const reopen of due) await reopen();
-      if (waiting.length === 0) continue;
-      const lines = takeChunk();
+      if (lines.length === 0) continue;
+      const chunk = takeChunk();
       try {
-        await sink.write(lines);
+        await sink.write(chunk);
       } catch (error) {
         onFailed(error);
         if (!abandoned) onDropped(inFlight);
       }
       inFlight = 0;
+      onProgress?.();
     }
     writing = undefined;
   };
@@ -59,29 +72,39 @@ export function createSinkWriter({ sink, maxLines, onDropped, onFailed }: SinkWr
     // A microtask later, so that lines which are pushed together are written together.
     writing ??= Promise.resolve().then(writeAll);
   };
+  const hasRoom = (lane: Lane): boolean =>
+    lines.length + inFlight < maxLines &&
+    length < MAX_WAITING_LENGTH - MAX_LINE_LENGTH &&
+    (lane === 'kept' || denied < maxDenied);
 
   return {
-    push: (line) => {
-      if (waiting.length + inFlight >= maxLines || waitingLength + line.length > MAX_WAITING_LENGTH) {
+    push: (line, lane) => {
+      if (!hasRoom(lane)) {
         onDropped(1);
         return;
       }
-      waiting.push(line);
-      waitingLength += line.length;
+      lines.push(line);
+      lanes.push(lane);
+      length += line.length;
+      if (lane === 'denied') denied += 1;
       start();
     },
-    get length() {
-      return waiting.length + inFlight;
+    waiting: (lane) => {
+      if (lane === undefined) return lines.length + inFlight;
+      return lane === 'denied' ? denied : lines.length - denied;
     },
+    hasRoom,
     idle: async () => {
       await writing;
     },
     abandon: () => {
-      const lines = waiting.length + inFlight;
+      const left = lines.length + inFlight;
       abandoned = true;
-      waiting = [];
-      waitingLength = 0;
-      return lines;
+      lines = [];
+      lanes = [];
+      length = 0;
+      denied = 0;
+      return left;
     },
     reopen: () =>
       new Promise((resolve, reject) => {
@@ -95,14 +118,15 @@ export function createSinkWriter({ sink, maxLines, onDropped, onFailed }: SinkWr
 /** Characters of one write: enough to make system calls rare, little enough to lose little by a failure. */
 const CHUNK_LENGTH = 64 * 1024;
 /** Characters that may wait for one sink; events are ASCII but for what callers send. */
-const MAX_WAITING_LENGTH = 32 * 1024 * 1024;
+export const MAX_WAITING_LENGTH = 32 * 1024 * 1024;
+export const MAX_LINE_LENGTH = 16 * 1024;
 
-function chunkLines(lines: readonly string[]): number {
+export function chunkLines(lines: readonly string[], most = CHUNK_LENGTH): number {
   let length = 0;
   let count = 0;
   for (const line of lines) {
     length += line.length;
-    if (count > 0 && length > CHUNK_LENGTH) break;
+    if (count > 0 && length > most) break;
     count += 1;
   }
   return count;

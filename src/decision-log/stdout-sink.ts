@@ -1,6 +1,6 @@
 import { fstatSync } from 'node:fs';
 import { createLineWriter } from './descriptor.ts';
-import type { Sink } from './sinks.ts';
+import type { Sink } from './sink.ts';
 
 /** What the sink needs of `process.stdout`. */
 export interface Stdout {
@@ -27,7 +27,9 @@ export function createStdoutSink(stdout: Stdout): Sink {
         stdout.on('error', ignore);
         write = (lines) => writeToStream(stdout, lines.join(''));
       } else {
-        write = (lines) => writeLines(stdout.fd, lines);
+        write = async (lines) => {
+          await writeLines(stdout.fd, lines);
+        };
       }
     },
     write: (lines) => write(lines),

@@ -2,15 +2,24 @@ import type { AccessRequest } from './access-request.ts';
 import type { Take, TakeResult } from './charges.ts';
 import { createCredentialMask } from './credential-mask.ts';
 import { createDeadline } from './deadline.ts';
-import { Allow, type Decision, type Deny, deny, denyAnonymous, parseVerdict, verdictFault } from './decision.ts';
+import {
+  Allow,
+  type Decision,
+  type Deny,
+  deny,
+  denyAnonymous,
+  parseVerdict,
+  type VerdictContext,
+  verdictFault,
+} from './decision.ts';
 import { unsupportedByDoor } from './door-limits.ts';
-import { RequestFault } from './errors.ts';
+import { type CoreCode, RequestFault } from './errors.ts';
 import { overlaid } from './header-changes.ts';
 import { type InputSources, type PolicyInput, toPolicyInput } from './input.ts';
 import { judgeTake, quotaContext, takesNothing, toPlans, toTakeRequest } from './metering.ts';
 import type { Authorize, AuthorizePorts, Generation, NamedDecision } from './ports.ts';
 import type { Authentication } from './principal.ts';
-import { accepted, identified, mark, pinned, Trace, toOutcome } from './trace.ts';
+import { accepted, generationFor, identified, mark, pinned, Trace, toOutcome } from './trace.ts';
 
 /** Envoy's per-route context extension that picks one of the decisions that local config names. */
 const DECISION_EXTENSION = 'sallyport.decision';
@@ -29,13 +38,14 @@ export function createAuthorize(ports: AuthorizePorts): Authorize {
     }
     const deadline = createDeadline(ports, trace.at, request.deadlineMs);
     try {
-      const generation = pinned(trace);
+      pinned(trace);
       const named = nameDecision(ports, request);
       trace.named = named;
 
       const found = ports.authenticate(request, trace.at);
       const authentication = found instanceof Promise ? await deadline.wait(found) : found;
       trace.authentication = authentication;
+      const generation = generationFor(trace, authentication);
       mark(ports, trace, 'identify');
       let decision: Decision | undefined =
         repeatedRefusal(ports, request, trace, authentication) ??
@@ -171,9 +181,27 @@ function conclude(
     trace.cause = unsupported;
     decision = deny('unsupported_by_door');
   }
+  if (decision.kind === 'deny') decision = observed(ports, trace, decision, context) ?? decision;
   if (decision.kind === 'deny') giveBack(ports, trace);
   return decision;
 }
+
+/**
+ * What stands in for a denial of an observed route: an Allow that sets what every Allow sets. Only what policy and
+ * quota decided is observed; what could not be decided is denied there as everywhere.
+ */
+function observed(ports: AuthorizePorts, trace: Trace, denial: Deny, context: VerdictContext): Decision | undefined {
+  const { route } = accepted(trace);
+  if (ports.observes === undefined || route === null || !OBSERVABLE.has(denial.code)) return undefined;
+  if (!ports.observes(route, trace.at)) return undefined;
+  const standIn = parseVerdict(OBSERVED_VERDICT, { ...context, shape: 'sallyport' });
+  if (!Allow.is(standIn)) return undefined;
+  trace.observed = denial;
+  return standIn;
+}
+
+const OBSERVABLE: ReadonlySet<CoreCode> = new Set(['policy_denied', 'quota_exceeded', 'cost_exceeds_limit'] as const);
+const OBSERVED_VERDICT = { allow: true, reasons: ['observed'] };
 
 function nameDecision(ports: AuthorizePorts, request: AccessRequest): NamedDecision {
   const name = request.contextExtensions.get(DECISION_EXTENSION) ?? 'default';

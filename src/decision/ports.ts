@@ -1,6 +1,6 @@
 import type { AccessRequest, UnreadableRequest } from './access-request.ts';
-import type { ChargePlan, QuotaState, TakeRequest, TakeResult } from './charges.ts';
-import type { Decision } from './decision.ts';
+import type { ChargePlan, QuotaState, Take, TakeRequest, TakeResult } from './charges.ts';
+import type { Decision, Deny } from './decision.ts';
 import type { CoreCode } from './errors.ts';
 import type { PolicyInput } from './input.ts';
 import type { JsonValue } from './json.ts';
@@ -104,6 +104,9 @@ export type Inspect = (
 /** Evaluates one entrypoint. Throws a `RequestFault` (`policy_error`, `policy_budget`) when it has no answer. */
 export type Evaluate = (entrypoint: string, input: PolicyInput, at: Instant) => Evaluation;
 
+/** Throws as {@link Evaluate} does, also when the text is no JSON. */
+export type EvaluateText = (entrypoint: string, input: string, at: Instant) => Evaluation;
+
 export interface Evaluation {
   /** `undefined` when the entrypoint is undefined for this input. */
   readonly value: unknown;
@@ -127,8 +130,21 @@ export interface Generation {
   readonly revisions: ReadonlyMap<string, string>;
   readonly inspect: Inspect;
   readonly evaluate: Evaluate;
+  /** The same of an input that is JSON text already, such as a recorded one. Off the way of a request. */
+  readonly evaluateText: EvaluateText;
+  /** Paths of `input` that an entrypoint can read, dotted; `[]` for an unknown entrypoint. */
+  readonly inputPaths: (entrypoint: string) => readonly string[];
   /** Whether a text is a constant of the policy, and so cannot carry a caller's secret into the log. */
   readonly isPolicyConstant: (text: string) => boolean;
+  /** What a part of the verified is decided by instead; absent when nothing is under trial. */
+  readonly canary?: Canary;
+}
+
+/** A generation under trial. */
+export interface Canary {
+  readonly generation: Generation;
+  /** Whether it decides for this caller: by what was verified alone, so that nobody chooses. The anonymous never. */
+  includes(principal: Principal): boolean;
 }
 
 /** Takes charges atomically: the first plan that fits, the whole of it, or nothing. */
@@ -167,6 +183,8 @@ export interface AuthorizePorts {
   readonly currentGeneration: () => Generation | undefined;
   readonly quota: Quota;
   readonly decisions: ReadonlyMap<string, NamedDecision>;
+  /** Whether denials of this route are recorded and not made, by local config; never, where it is absent. */
+  readonly observes?: (route: MatchedRoute, at: Instant) => boolean;
   readonly allowRedirects: boolean;
   /** Whether verified credentials may stay readable in the input of an `opa-envoy` decision. */
   readonly exposeCredentials: boolean;
@@ -186,16 +204,22 @@ export interface Outcome {
   readonly request: AccessRequest | UnreadableRequest;
   readonly generation?: Generation;
   readonly named?: NamedDecision;
+  /** What identity found, where it came to that. */
+  readonly authentication?: Authentication;
   readonly principal?: Principal;
   readonly peer?: Peer;
   readonly inspected?: Inspected | InspectionRefused;
   readonly quota?: QuotaState;
   /** What `quota` speaks of. */
   readonly plans?: readonly ChargePlan[];
+  /** What was charged: whoever makes a denial of an Allow gives it back. */
+  readonly take?: Take;
   /** By which what is held can be settled; for the gateway's metering and operators, never for clients. */
   readonly reservationId?: string;
   /** The raw policy result, as evaluated. */
   readonly result?: unknown;
+  /** The denial that an Allow stands in for, on a route that is observed. */
+  readonly observed?: Deny;
   /** For logs only. */
   readonly cause?: string;
   readonly overBudget: boolean;

@@ -1,6 +1,6 @@
 import type { AccessRequest, UnreadableRequest } from './access-request.ts';
 import type { ChargePlan, QuotaState, Take } from './charges.ts';
-import type { Decision } from './decision.ts';
+import type { Decision, Deny } from './decision.ts';
 import { RequestFault } from './errors.ts';
 import type {
   AuthorizePorts,
@@ -20,7 +20,7 @@ export class Trace {
   readonly decisionId: string;
   readonly at: Instant;
   readonly request: AccessRequest | UnreadableRequest;
-  readonly generation: Generation | undefined;
+  generation: Generation | undefined;
   readonly phaseMs: Partial<Record<Phase | 'total', number>> = {};
   markMs: number;
   named: NamedDecision | undefined;
@@ -32,6 +32,7 @@ export class Trace {
   plans: readonly ChargePlan[] | undefined;
   take: Take | undefined;
   result: unknown;
+  observed: Deny | undefined;
   cause: string | undefined;
   overBudget = false;
 
@@ -39,7 +40,7 @@ export class Trace {
     this.at = readClock(ports);
     this.decisionId = ports.newDecisionId();
     this.request = request;
-    // INVARIANT: read once; no step asks for the current generation again.
+    // INVARIANT: read once; no step asks for the current generation again. What is under trial beside it is pinned with it.
     this.generation = ports.currentGeneration();
     this.markMs = this.at.monotonicMs;
   }
@@ -58,6 +59,16 @@ function readClock({ clock }: AuthorizePorts): Instant {
 export function pinned({ generation }: Trace): Generation {
   if (generation === undefined) throw new RequestFault('no_bundle', 'no bundle is active yet');
   return generation;
+}
+
+/** The generation that decides for whom was verified; pinned with the one that the request was begun with. */
+export function generationFor(trace: Trace, authentication: Authentication): Generation {
+  const generation = pinned(trace);
+  if (authentication.kind !== 'verified' || generation.canary?.includes(authentication.principal) !== true) {
+    return generation;
+  }
+  trace.generation = generation.canary.generation;
+  return trace.generation;
 }
 
 /** Whose request it is: nobody's, where `principal` is `undefined`. */
@@ -103,13 +114,16 @@ class DecidedOutcome implements Outcome {
   readonly phaseMs: Outcome['phaseMs'];
   declare readonly generation?: Generation;
   declare readonly named?: NamedDecision;
+  declare readonly authentication?: Authentication;
   declare readonly principal?: Principal;
   declare readonly peer?: Peer;
   declare readonly inspected?: Inspected | InspectionRefused;
   declare readonly quota?: QuotaState;
   declare readonly plans?: readonly ChargePlan[];
+  declare readonly take?: Take;
   declare readonly reservationId?: string;
   declare readonly result?: unknown;
+  declare readonly observed?: Deny;
   declare readonly cause?: string;
 
   constructor(trace: Trace, decision: Decision) {
@@ -125,10 +139,15 @@ class DecidedOutcome implements Outcome {
     if (trace.inspected !== undefined) this.inspected = trace.inspected;
     if (trace.quota !== undefined) this.quota = trace.quota;
     if (trace.plans !== undefined) this.plans = trace.plans;
-    if (trace.take?.reservationId !== undefined) this.reservationId = trace.take.reservationId;
+    if (trace.take !== undefined) {
+      this.take = trace.take;
+      if (trace.take.reservationId !== undefined) this.reservationId = trace.take.reservationId;
+    }
     if (trace.result !== undefined) this.result = trace.result;
     if (trace.cause !== undefined) this.cause = trace.cause;
+    if (trace.observed !== undefined) this.observed = trace.observed;
     if (authentication === undefined) return;
+    this.authentication = authentication;
     if (authentication.kind === 'refused') {
       if (authentication.peer !== undefined) this.peer = authentication.peer;
       return;

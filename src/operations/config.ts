@@ -1,14 +1,14 @@
 import { parseListenAddress } from '../listener/address.ts';
 
 /** What a bearer token may be allowed to see or do here. */
-export const OPERATIONS_RIGHTS = ['metrics', 'usage', 'quota'] as const;
+export const OPERATIONS_RIGHTS = ['metrics', 'usage', 'quota', 'status', 'rollout'] as const;
 
 export type OperationsRight = (typeof OPERATIONS_RIGHTS)[number];
 
 /** What callers on this machine may do without a token: to look, never to change or to ask about a tenant. */
-export const OPEN_ON_LOOPBACK: ReadonlySet<OperationsRight> = new Set(['metrics'] as const);
+export const OPEN_ON_LOOPBACK: ReadonlySet<OperationsRight> = new Set(['metrics', 'status'] as const);
 
-/** The operations port: health, metrics, usage and quotas, apart from every door. */
+/** The operations port: health, metrics, usage, quotas, status and rollouts, apart from every door. */
 export interface OperationsConfig {
   readonly listen: string;
   readonly tokens?: readonly OperationsToken[];
@@ -31,11 +31,13 @@ export const operationsConfigSchema = {
       type: 'string',
       minLength: 1,
       default: '127.0.0.1:8282',
-      description: 'Where health, metrics, usage and quotas are served; health and metrics are open to loopback.',
+      description:
+        'Where health, metrics, usage and quotas are served; health, metrics and status are open to loopback.',
     },
     tokens: {
       type: 'array',
-      description: 'Bearer tokens: for usage and quotas always, for metrics off loopback; health needs none.',
+      description:
+        'Bearer tokens: for usage, quotas and changes of a rollout always, for metrics and status off loopback; health needs none.',
       items: {
         type: 'object',
         properties: {
@@ -45,7 +47,8 @@ export const operationsConfigSchema = {
             items: { enum: OPERATIONS_RIGHTS },
             minItems: 1,
             uniqueItems: true,
-            description: '`metrics`: read them. `usage`: report and renew. `quota`: see what a tenant has left.',
+            description:
+              '`metrics`: read them. `usage`: report and renew. `quota`: see what a tenant has left. `status`: see bundles and rollouts. `rollout`: change them.',
           },
         },
         required: ['sha256', 'rights'],

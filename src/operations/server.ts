@@ -7,6 +7,7 @@ import { trackConnections } from '../listener/connections.ts';
 import { listen } from '../listener/listen.ts';
 import type { OperationsConfig, OperationsRight } from './config.ts';
 import { createRights, type OperationsCaller } from './rights.ts';
+import { createRolloutRoutes, ROLLOUT_ACTIONS, type RolloutPorts } from './rollout-routes.ts';
 import { createUsageRoutes, type UsagePorts } from './usage-routes.ts';
 
 export interface OperationsPorts {
@@ -17,6 +18,8 @@ export interface OperationsPorts {
   readonly metricsContentType: string;
   /** Absent: there is nothing to settle, and the routes are not there. */
   readonly usage?: UsagePorts;
+  /** Absent: the routes of status and rollout are not there. */
+  readonly rollout?: RolloutPorts;
   readonly startTimer: StartTimer;
   /** A bug met on the way of one request (answered 500 without detail), for the operational log. */
   readonly onFault?: (cause: unknown) => void;
@@ -36,7 +39,7 @@ export interface Operations {
 
 const GRACE_MS = 1000;
 
-/** Health, metrics, usage and quotas on a port of their own. */
+/** Health, metrics, usage, quotas, status and rollouts on a port of their own. */
 export function createOperations(ports: OperationsPorts): Operations {
   const { config, startTimer } = ports;
   const options = { headersTimeout: 5000, requestTimeout: 10_000, connectionsCheckingInterval: 1000 };
@@ -49,7 +52,7 @@ export function createOperations(ports: OperationsPorts): Operations {
 }
 
 function createApp(ports: OperationsPorts): express.Express {
-  const { config, health, metricsText, metricsContentType, usage, startTimer, onFault } = ports;
+  const { config, health, metricsText, metricsContentType, usage, rollout, startTimer, onFault } = ports;
   const rights = createRights(config);
   const app = express();
   app.disable('x-powered-by');
@@ -57,7 +60,11 @@ function createApp(ports: OperationsPorts): express.Express {
   app.enable('case sensitive routing');
   app.enable('strict routing');
   app.set('query parser', 'simple');
-  app.use(refuseBodies(usage === undefined ? NO_PATHS : BODY_PATHS));
+  app.use(
+    refuseBodies(
+      new Set([...(usage === undefined ? [] : BODY_PATHS), ...(rollout === undefined ? [] : ROLLOUT_PATHS)]),
+    ),
+  );
 
   /** Health is open to probes from anywhere, except to web pages in a browser on this machine. */
   const open = (request: Request, response: Response, next: NextFunction): void => {
@@ -112,6 +119,14 @@ function createApp(ports: OperationsPorts): express.Express {
     for (const path of BODY_PATHS) app.all(path, needs('usage'), only('POST'));
     app.all('/v1/quota', needs('quota'), only('GET, HEAD'));
   }
+  if (rollout !== undefined) {
+    const routes = createRolloutRoutes(rollout, startTimer);
+    app.get('/v1/status', needs('status'), routes.status);
+    app.get('/v1/rollout', needs('status'), routes.rollout);
+    for (const action of ROLLOUT_ACTIONS) app.post(`/v1/rollout/${action}`, needs('rollout'), routes.change(action));
+    for (const path of ['/v1/status', '/v1/rollout']) app.all(path, needs('status'), only('GET, HEAD'));
+    for (const path of ROLLOUT_PATHS) app.all(path, needs('rollout'), only('POST'));
+  }
   for (const path of ['/health', '/health/live', '/health/ready']) app.all(path, open, only('GET, HEAD'));
   app.all('/metrics', needs('metrics'), only('GET, HEAD'));
   app.use(needs('metrics'), (_request: Request, response: Response) => fail(response, 404, 'there is nothing here'));
@@ -125,8 +140,8 @@ function createApp(ports: OperationsPorts): express.Express {
   return app;
 }
 
-const BODY_PATHS: ReadonlySet<string> = new Set(['/v1/usage', '/v1/usage/renew']);
-const NO_PATHS: ReadonlySet<string> = new Set();
+const BODY_PATHS = ['/v1/usage', '/v1/usage/renew'];
+const ROLLOUT_PATHS = ROLLOUT_ACTIONS.map((action) => `/v1/rollout/${action}`);
 
 /** No other request's body is waited for; of these paths it is read once the caller's right is known. */
 function refuseBodies(taken: ReadonlySet<string>): express.RequestHandler {

@@ -6,14 +6,15 @@ export function joinPolicies(policies: readonly LoadedPolicy[]): LoadedPolicy {
   const [only, ...others] = policies;
   if (only !== undefined && others.length === 0) return only;
   const byEntrypoint = new Map(policies.flatMap((policy) => policy.entrypoints.map((name) => [name, policy] as const)));
+  const policyOf = (entrypoint: string): LoadedPolicy => {
+    const policy = byEntrypoint.get(entrypoint);
+    if (policy === undefined) throw new RequestFault('policy_error', `no bundle has the entrypoint \`${entrypoint}\``);
+    return policy;
+  };
   return {
     entrypoints: [...byEntrypoint.keys()].sort(),
-    evaluate: (entrypoint, input, at) => {
-      const policy = byEntrypoint.get(entrypoint);
-      if (policy === undefined)
-        throw new RequestFault('policy_error', `no bundle has the entrypoint \`${entrypoint}\``);
-      return policy.evaluate(entrypoint, input, at);
-    },
+    evaluate: (entrypoint, input, at) => policyOf(entrypoint).evaluate(entrypoint, input, at),
+    evaluateText: (entrypoint, input, at) => policyOf(entrypoint).evaluateText(entrypoint, input, at),
     inputPaths: (entrypoint) => byEntrypoint.get(entrypoint)?.inputPaths(entrypoint) ?? [],
     isPolicyConstant: (text) => policies.some((policy) => policy.isPolicyConstant(text)),
     budgetOverruns: () => policies.reduce((sum, policy) => sum + policy.budgetOverruns(), 0),

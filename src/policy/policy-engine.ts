@@ -1,4 +1,4 @@
-import type { Evaluate } from '../decision/ports.ts';
+import type { Evaluate, EvaluateText } from '../decision/ports.ts';
 
 /** What a bundle holds for an engine: the plan, its Wasm twin, and the data, all built from the same sources. */
 export interface CompiledPolicy {
@@ -15,6 +15,7 @@ export interface LoadedPolicy {
   readonly entrypoints: readonly string[];
   /** Synchronous. Every failure is a `RequestFault` `policy_error`; what it was is the fault's message and cause. */
   readonly evaluate: Evaluate;
+  readonly evaluateText: EvaluateText;
   /** Paths of `input` that an entrypoint can read, dotted, sorted; `[]` for an unknown entrypoint or none read. */
   readonly inputPaths: (entrypoint: string) => readonly string[];
   readonly isPolicyConstant: (text: string) => boolean;

@@ -104,14 +104,23 @@ function toLoadedPolicy({ plan, pool, host, clock, strict, budgetMs }: LoadedPar
   }
   let overruns = 0;
 
-  function evaluate(name: string, input: PolicyInput, at: Instant): Evaluation {
+  function entrypointOf(name: string): Entrypoint {
     const entrypoint = entrypoints.get(name);
     if (entrypoint === undefined) throw new RequestFault('policy_error', `the policy has no entrypoint \`${name}\``);
+    return entrypoint;
+  }
+
+  function evaluate(name: string, input: PolicyInput, at: Instant): Evaluation {
+    const entrypoint = entrypointOf(name);
     const startMs = clock.now().monotonicMs;
+    return timed(startMs, entrypoint, writeInput(entrypoint.write, input), at);
+  }
+
+  function timed(startMs: number, entrypoint: Entrypoint, text: string, at: Instant): Evaluation {
     let overBudget = false;
     let value: unknown;
     try {
-      value = evaluateText(entrypoint, writeInput(entrypoint.write, input), at);
+      value = answer(entrypoint, text, at);
     } finally {
       overBudget = clock.now().monotonicMs - startMs > budgetMs;
       if (overBudget) overruns++;
@@ -119,7 +128,13 @@ function toLoadedPolicy({ plan, pool, host, clock, strict, budgetMs }: LoadedPar
     return { value, overBudget };
   }
 
-  function evaluateText(entrypoint: Entrypoint, text: string, at: Instant): unknown {
+  function evaluateText(name: string, text: string, at: Instant): Evaluation {
+    const entrypoint = entrypointOf(name);
+    demandJson(text);
+    return timed(clock.now().monotonicMs, entrypoint, text, at);
+  }
+
+  function answer(entrypoint: Entrypoint, text: string, at: Instant): unknown {
     const instance = pool.take();
     if (instance === undefined) throw new RequestFault('policy_error', 'no instance of the policy is ready');
     host.begin(at, entrypoint.strict);
@@ -138,11 +153,21 @@ function toLoadedPolicy({ plan, pool, host, clock, strict, budgetMs }: LoadedPar
   return {
     entrypoints: plan.entrypoints,
     evaluate,
+    evaluateText,
     inputPaths: (name) => paths.get(name) ?? [],
     isPolicyConstant: (text) => constants.has(text),
     budgetOverruns: () => overruns,
     close: () => pool.close(),
   };
+}
+
+/** The module reads text that is no JSON as something, or aborts. */
+function demandJson(text: string): void {
+  try {
+    JSON.parse(text);
+  } catch (cause) {
+    throw new RequestFault('policy_error', 'the recorded `input` is no JSON', { cause });
+  }
 }
 
 /** A member of `input` may be a fault of its own (`malformed_request`); that one is passed on. */

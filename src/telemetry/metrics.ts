@@ -1,14 +1,19 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Authorize, Outcome } from '../decision/ports.ts';
 import { type CardinalityBounds, createDecisionCounts } from './decision-counts.ts';
+import { createDecisionLogMetrics, type DecisionLogMetrics } from './decision-log-metrics.ts';
 import { createBoundLabel } from './label-values.ts';
 import { createQuotaMetrics, type QuotaMetrics } from './quota-metrics.ts';
+import { createRolloutMetrics, type RolloutMetrics } from './rollout-metrics.ts';
 
 /** Everything that is counted. No method throws, and none makes more series than its bound. */
 export interface Metrics {
   readonly contentType: string;
   /** What the quota's limiter counts. */
   readonly quota: QuotaMetrics;
+  readonly rollout: RolloutMetrics;
+  /** What the decision log counts beside the totals below. */
+  readonly decisionLog: DecisionLogMetrics;
   /** The Prometheus text format. */
   text(): Promise<string>;
   decisionStarted(door: string): void;
@@ -17,6 +22,10 @@ export interface Metrics {
   bundleActivated(bundle: string, revision: string, epochMs: number): void;
   /** An activation or download that did not happen; `result` is a code. */
   bundleRefused(bundle: string, result: string): void;
+  /** What is in force could not be kept on disk. */
+  bundleCopyFailed(bundle: string): void;
+  /** Seconds since each source last confirmed what is in force; asked at each scrape. */
+  trackBundleAges(ages: () => ReadonlyMap<string, number>): void;
   jwksRefreshed(issuer: string, result: 'refreshed' | 'failed'): void;
   /** Events that a sink did not get; an event that two sinks did not get counts twice. */
   decisionLogDropped(events: number): void;
@@ -90,6 +99,8 @@ export function createMetrics({ bounds = DEFAULT_BOUNDS, processMetrics = true }
   return {
     contentType: registry.contentType,
     quota: createQuotaMetrics(registry, bounds.valuesPerLabel),
+    decisionLog: createDecisionLogMetrics(registry),
+    rollout: createRolloutMetrics(registry, bounds.valuesPerLabel),
     text: () => registry.metrics(),
     decisionStarted: (door) => decisions.started(door),
     decisionEnded: (door) => decisions.ended(door),
@@ -141,7 +152,7 @@ function takeResult({ quota, decision }: Outcome): 'taken' | 'exceeded' | 'unava
 function createBundleMetrics(
   registry: Registry,
   bundleLabel: (bundle: string) => string,
-): Pick<Metrics, 'bundleActivated' | 'bundleRefused'> {
+): Pick<Metrics, 'bundleActivated' | 'bundleRefused' | 'bundleCopyFailed' | 'trackBundleAges'> {
   const registers = [registry];
   const revisions = new Map<string, string>();
   const activations = new Counter({
@@ -162,7 +173,28 @@ function createBundleMetrics(
     labelNames: ['bundle', 'revision'] as const,
     registers,
   });
+  const copyFailures = new Counter({
+    name: 'sallyport_bundle_copy_failures_total',
+    help: 'Times that what is in force could not be kept on disk.',
+    labelNames: ['bundle'] as const,
+    registers,
+  });
+  let ages = (): ReadonlyMap<string, number> => new Map();
+  new Gauge({
+    name: 'sallyport_bundle_age_seconds',
+    help: 'Time since the source last confirmed what is in force.',
+    labelNames: ['bundle'] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const [name, seconds] of ages()) this.set({ bundle: bundleLabel(name) }, seconds);
+    },
+  });
   return {
+    bundleCopyFailed: (name) => copyFailures.inc({ bundle: bundleLabel(name) }),
+    trackBundleAges: (track) => {
+      ages = track;
+    },
     bundleActivated: (name, revision, epochMs) => {
       const bundle = bundleLabel(name);
       const former = revisions.get(bundle);

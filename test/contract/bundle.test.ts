@@ -7,6 +7,7 @@ import { setImmediate as pause } from 'node:timers/promises';
 import { afterAll, expect, it } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import { createActivator } from '../../src/bundle/activator.ts';
+import { createPinAuthority } from '../../src/bundle/agent/authority.ts';
 import { unpackTar } from '../../src/bundle/archive.ts';
 import { type BuildOptions, buildBundle } from '../../src/bundle/builder.ts';
 import { type Bundle, parseBundle } from '../../src/bundle/bundle.ts';
@@ -14,6 +15,7 @@ import { parseDefinition } from '../../src/bundle/definition.ts';
 import { BundleError } from '../../src/bundle/errors.ts';
 import type { BundleSource } from '../../src/bundle/source.ts';
 import { build } from '../../src/cli/build.ts';
+import { packedCases } from '../../src/cli/case-files.ts';
 import { UsageError } from '../../src/cli/command.ts';
 import { INPUT_MEMBERS, type PolicyInput } from '../../src/decision/input.ts';
 import { isObject, RawJson } from '../../src/decision/json.ts';
@@ -36,6 +38,7 @@ const shippedBuild: BuildOptions = {
   capabilities: join(ROOT, definition.capabilities),
   ignore: definition.ignore,
   v0Compatible: false,
+  cases: await packedCases(definition, ROOT),
 };
 
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -51,7 +54,7 @@ function folderOf(name: string, files: Readonly<Record<string, string>>): string
 }
 
 const buildFolder = (from: string, entrypoints: readonly string[], more: Partial<BuildOptions> = {}) =>
-  buildBundle({ ...shippedBuild, from, entrypoints, ...more });
+  buildBundle({ ...shippedBuild, cases: [], from, entrypoints, ...more });
 
 /** What a real OPA says of a bundle file (or a folder) and an input; `undefined` when it says nothing. */
 function askOpa(bundle: string, entrypoint: string, input: unknown): unknown {
@@ -295,6 +298,7 @@ describeWith(['opa'], 'two bundles', () => {
       ['left', await packageOf('left', 'l1')],
       ['right', await packageOf('right', 'r1')],
     ]);
+    const clock = createManualClock();
     const watched = [...files.keys()].map((name) => {
       const source: BundleSource = { kind: 'file', load: async () => ({ bytes: files.get(name) ?? new Uint8Array() }) };
       const trust = {
@@ -304,10 +308,9 @@ describeWith(['opa'], 'two bundles', () => {
             .digest('hex');
         },
       };
-      return [name, { source, trust, minDelayMs: 1, maxDelayMs: 1 }] as const;
+      return [name, { source, authority: createPinAuthority(trust, clock), minDelayMs: 1, maxDelayMs: 1 }] as const;
     });
     const inForce: string[] = [];
-    const clock = createManualClock();
     const activator = createActivator({
       bundles: new Map(watched),
       entrypoints: ['left/allow', 'right/allow'],
@@ -320,7 +323,12 @@ describeWith(['opa'], 'two bundles', () => {
       startTimer: clock.startTimer,
       random: () => 0,
       logger: { info: () => {}, warn: () => {} },
-      metrics: { bundleActivated: () => {}, bundleRefused: () => {} },
+      metrics: {
+        bundleActivated: () => {},
+        bundleRefused: () => {},
+        bundleCopyFailed: () => {},
+        trackBundleAges: () => {},
+      },
     });
     await activator.start();
     expect(inForce).toEqual(['l1+r1']);

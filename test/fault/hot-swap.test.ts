@@ -3,6 +3,7 @@ import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { inspect, isDeepStrictEqual } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createActivator } from '../../src/bundle/activator.ts';
+import { createPinAuthority } from '../../src/bundle/agent/authority.ts';
 import type { Bundle } from '../../src/bundle/bundle.ts';
 import { mergeData } from '../../src/bundle/merged-data.ts';
 import type { ChargePlan, QuotaState } from '../../src/decision/charges.ts';
@@ -329,11 +330,14 @@ function createSwappingBundles(generations: Generations) {
         {
           source: { kind: 'url', load: () => Promise.resolve({ bytes: offered }) },
           // Local config cannot change while a service runs; a signature would make it unnecessary here.
-          trust: {
-            get sha256() {
-              return pinOf(offered).sha256;
+          authority: createPinAuthority(
+            {
+              get sha256() {
+                return pinOf(offered).sha256;
+              },
             },
-          },
+            systemClock,
+          ),
           minDelayMs: 1,
           maxDelayMs: 1,
         },
@@ -351,6 +355,8 @@ function createSwappingBundles(generations: Generations) {
     logger: { info: () => undefined, warn: () => undefined },
     metrics: {
       bundleActivated: () => undefined,
+      bundleCopyFailed: () => undefined,
+      trackBundleAges: () => undefined,
       bundleRefused: () => {
         refusals += 1;
       },
@@ -370,11 +376,9 @@ function createSwappingBundles(generations: Generations) {
       },
     });
     const policy = await engine.load({ plan: bundle.plan, wasm: bundle.wasm, data: data.text });
-    const { evaluate, isPolicyConstant, close } = policy;
-    into.put(
-      { revisions: new Map([[bundle.name, bundle.revision]]), inspect: inspectRequest, evaluate, isPolicyConstant },
-      close,
-    );
+    const { evaluate, evaluateText, inputPaths, isPolicyConstant, close } = policy;
+    const revisions = new Map([[bundle.name, bundle.revision]]);
+    into.put({ revisions, inspect: inspectRequest, evaluate, evaluateText, inputPaths, isPolicyConstant }, close);
   }
 
   return {

@@ -105,6 +105,7 @@ async function open(quota: Readonly<Record<string, unknown>>) {
       metrics: createMetrics({ processMetrics: false }),
       health: createHealth(),
       logger: createLogger({ level: 'silent' }),
+      instanceId: 'test',
     },
     { authenticate: () => verified(principal) },
   );

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -15,7 +15,7 @@ import { createTestIssuer, type TestIssuer } from '../support/tokens.ts';
 /**
  * SECURITY row 23 on a running service: policies that copy their whole input into everything they may answer, behind
  * both doors, with everything logged that config can ask for. No secret of a request is in any event, in the
- * operational log or in the metrics, whole or in part, plain or encoded.
+ * operational log, in the spool or in the metrics, whole or in part, plain or encoded.
  */
 const FIXTURE = join(import.meta.dirname, 'fixtures/hostile');
 const HOSTILE = { decision: 'hostile/decision', limits: 'hostile/limits', result: 'sallyport' };
@@ -43,7 +43,7 @@ describeWith(['opa'], 'a hostile policy behind a running service', () => {
   test.each([
     ['sallyport', { default: HOSTILE, envoy: ENVOY }],
     ['opa-envoy, credentials exposed', { default: ENVOY_CHARGED, envoy: ENVOY }],
-  ])('of the shape %s: 0 canaries in events, operational log and metrics', async (name, decisions) => {
+  ])('of the shape %s: 0 canaries in events, spool, operational log and metrics', async (name, decisions) => {
     const random = createRandom(seedOf(`no secrets, ${name}`));
     const count = Math.max(300, caseCount(2_000));
     const eventsFile = join(folder, `${name.replaceAll(/\W+/g, '-')}.jsonl`);
@@ -59,6 +59,8 @@ describeWith(['opa'], 'a hostile policy behind a running service', () => {
     const events = readFileSync(eventsFile, 'utf8');
     const lines = events.trimEnd().split('\n');
     const output = service.program.output();
+    const spool = readSpool(`${eventsFile}.spool`);
+    expect(spool.trimEnd().split('\n')).toHaveLength(lines.length);
 
     const dropped = Number(/^sallyport_decision_log_dropped_total (\d+)$/m.exec(metrics)?.[1] ?? Number.NaN);
     expect(lines.length + dropped).toBe(count);
@@ -71,13 +73,13 @@ describeWith(['opa'], 'a hostile policy behind a running service', () => {
     }
     console.info(
       `no secrets, ${name}: ${count} requests, ${lines.length} events (${dropped} dropped), ` +
-        `${events.length + output.length + metrics.length} bytes searched; ${[...codes].map(([code, n]) => `${code} ${n}`).join(', ')}`,
+        `${events.length + spool.length + output.length + metrics.length} bytes searched; ${[...codes].map(([code, n]) => `${code} ${n}`).join(', ')}`,
     );
     // The policies were evaluated, in ways that are allowed, denied and refused.
     for (const code of ['policy_denied', 'invalid_verdict', 'invalid_charges', 'invalid_credential', 'policy_error']) {
       expect([...codes.keys()]).toContain(code);
     }
-    const places = { events, 'operational log': output, metrics };
+    const places = { events, spool, 'operational log': output, metrics };
     const found = Object.entries(places).flatMap(([place, text]) => leaks(place, text, canaries));
     expect(found).toEqual([]);
   });
@@ -112,14 +114,26 @@ describeWith(['opa'], 'a hostile policy behind a running service', () => {
       log: { level: 'debug' },
       compatibility: { expose_credentials: true, header_map_bodies: true },
       decision_log: {
-        sinks: [{ file: { path: eventsFile } }],
+        // The target is down, so that all events stay in the spool.
+        sinks: [{ file: { path: eventsFile } }, { http: { url: 'http://127.0.0.1:9/logs' } }],
+        spool: { dir: `${eventsFile}.spool`, max_mb: 4096 },
         queue: { max_events: 1_000_000 },
+        // One event for each request, so that they can be counted.
+        aggregate: { above_per_second: 1_000_000 },
         input: ['request', 'route', 'identity', 'peer', 'network', 'inference', 'quota'],
         result: LOGGED_RESULT,
       },
     };
   }
 });
+
+/** All segments of a spool. */
+function readSpool(folder: string): string {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.spool'))
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
+    .join('');
+}
 
 /** All that a result may have but `body`, which config refuses. */
 const LOGGED_RESULT = [

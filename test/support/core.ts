@@ -77,14 +77,17 @@ export function generation(
   entrypoints: { readonly [name: string]: unknown },
   parts: Partial<Generation> = {},
 ): Generation {
+  const evaluate: Generation['evaluateText'] & Generation['evaluate'] = (entrypoint: string, input, at) => {
+    const answer = entrypoints[entrypoint];
+    return { value: typeof answer === 'function' ? answer(input, at) : answer, overBudget: false };
+  };
   return {
     number: 1,
     revisions: new Map([['authz', 'r1']]),
     inspect: () => inspected(),
-    evaluate: (entrypoint, input, at) => {
-      const answer = entrypoints[entrypoint];
-      return { value: typeof answer === 'function' ? answer(input, at) : answer, overBudget: false };
-    },
+    evaluate,
+    evaluateText: evaluate,
+    inputPaths: () => [],
     isPolicyConstant: () => true,
     ...parts,
   };

@@ -17,7 +17,9 @@ export function createEventFile(file: string): EventFile {
       .split('\n')
       .slice(0, -1)
       // Each line is an event that the service wrote.
-      .map((line) => JSON.parse(line) as DecisionEvent);
+      .map((line) => JSON.parse(line) as DecisionEvent)
+      // What the service did of itself, such as an activation, has a type.
+      .filter((event) => !('type' in event));
   return {
     all,
     of: (decisionId) => eventually(() => all().find((event) => event.decision_id === decisionId)),

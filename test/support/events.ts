@@ -8,6 +8,9 @@ export function logConfig(parts: Partial<DecisionLogConfig> = {}): DecisionLogCo
   return {
     sinks: [{ stdout: {} }],
     queue: { max_events: 10_000 },
+    when_full: 'drop',
+    block_ms: 100,
+    aggregate: { above_per_second: 1_000_000 },
     input: DEFAULT_INPUT,
     result: DEFAULT_RESULT,
     masks: [],

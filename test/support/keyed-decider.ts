@@ -59,7 +59,7 @@ export async function openKeyedDecider(options: {
   let principal: Principal | undefined;
   const decider = createDecider(
     parseConfig(join(folder, 'sallyport.yaml'), stringify(config), {}),
-    { metrics, health: createHealth(), logger: createLogger({ level: 'silent' }) },
+    { metrics, health: createHealth(), logger: createLogger({ level: 'silent' }), instanceId: 'test' },
     { authenticate: () => (principal === undefined ? anonymous : verified(principal)) },
   );
   await decider.start();

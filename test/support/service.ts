@@ -134,6 +134,8 @@ export async function toServiceConfig(options: ServiceConfigOptions = {}): Promi
     ...(options.trustedHops === undefined ? {} : { network: { trusted_hops: options.trustedHops } }),
     decision_log: {
       sinks: [options.eventsFile === undefined ? { stdout: {} } : { file: { path: options.eventsFile } }],
+      // Each denial is to be its own event, however many there are.
+      aggregate: { above_per_second: 1_000_000 },
     },
     ...(options.decisions === undefined ? {} : { policy: { decisions: options.decisions } }),
   };

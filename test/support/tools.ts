@@ -8,6 +8,7 @@ const PLACES = {
   envoy: ['.tools/envoy/bin/envoy', '.tools/bin/envoy'],
   valkey: ['.tools/bin/valkey-server'],
   ratelimit: ['.tools/bin/ratelimit'],
+  versitygw: ['.tools/bin/versitygw'],
   openssl: [],
   setpriv: [],
 } as const satisfies Record<string, readonly string[]>;

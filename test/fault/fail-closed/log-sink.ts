@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { stringify } from 'yaml';
 import { createDecisionLog, withDecisionLog } from '../../../src/decision-log/decision-log.ts';
-import type { Sink } from '../../../src/decision-log/sinks.ts';
+import type { Sink } from '../../../src/decision-log/sink.ts';
 import { logConfig } from '../../support/events.ts';
 import { startSystemTimer } from '../../support/system-ports.ts';
 import { runLogTrial } from './log-process.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Activator, type ActivatorOptions, createActivator } from '../../../src/bundle/activator.ts';
+import { createPinAuthority } from '../../../src/bundle/agent/authority.ts';
 import type { Bundle } from '../../../src/bundle/bundle.ts';
 import { BundleError } from '../../../src/bundle/errors.ts';
 import type { BundleSource, Download } from '../../../src/bundle/source.ts';
@@ -49,7 +50,7 @@ function scene(watches: Readonly<Record<string, Watch>>, options: Partial<Activa
     bundles: new Map(
       Object.entries(watches).map(([name, watch]) => [
         name,
-        { source: watch.source, trust: watch, minDelayMs: 1_000, maxDelayMs: 2_000 },
+        { source: watch.source, authority: createPinAuthority(watch, clock), minDelayMs: 1_000, maxDelayMs: 2_000 },
       ]),
     ),
     entrypoints: ['authz/decision'],
@@ -61,6 +62,8 @@ function scene(watches: Readonly<Record<string, Watch>>, options: Partial<Activa
     metrics: {
       bundleActivated: (bundle, revision) => void counted.push(`${bundle} activated ${revision}`),
       bundleRefused: (bundle, code) => void counted.push(`${bundle} refused ${code}`),
+      bundleCopyFailed: (bundle) => void counted.push(`${bundle} not kept`),
+      trackBundleAges: () => {},
     },
     ...options,
   });
@@ -94,6 +97,9 @@ describe('a bundle file at start', () => {
       revision: 'r1',
       sha256: watch.sha256,
       activatedAtEpochMs: clock.now().epochMs,
+      requestedAtEpochMs: clock.now().epochMs,
+      downloadedAtEpochMs: clock.now().epochMs,
+      ageMs: 0,
     });
     await activator.stop();
   });

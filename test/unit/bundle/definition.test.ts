@@ -9,7 +9,14 @@ describe('a bundle definition', () => {
     expect(parseDefinition('f.json', JSON.stringify(GOOD))).toEqual({ ...GOOD, ignore: [] });
   });
 
+  it('names where its request cases are, or leaves them beside the sources', () => {
+    const read = parseDefinition('f.json', JSON.stringify({ ...GOOD, cases: ['policies', 'more.cases.yaml'] }));
+    expect(read.cases).toEqual(['policies', 'more.cases.yaml']);
+    expect(parseDefinition('f.json', JSON.stringify(GOOD))).not.toHaveProperty('cases');
+  });
+
   it.each<[string, unknown]>([
+    ['has one file of cases in place of a list', { ...GOOD, cases: 'policies' }],
     ['is no object', []],
     ['has an unknown key', { ...GOOD, optimise: 2 }],
     ['has no source', { ...GOOD, source: '' }],

@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createUrlSource } from '../../../src/bundle/downloader.ts';
-import { createFileSource } from '../../../src/bundle/source.ts';
+import { createFileSource } from '../../../src/bundle/sources/file-source.ts';
+import { createHttpClient } from '../../../src/bundle/sources/http-client.ts';
+import { createUrlSource } from '../../../src/bundle/sources/url-source.ts';
 import type { StartTimer } from '../../../src/decision/ports.ts';
 
 const never: StartTimer = () => () => {};
@@ -29,7 +30,7 @@ async function serve(answer: (request: IncomingMessage, response: ServerResponse
 }
 
 const source = (url: string, maxBytes = 1000, startTimer = never) =>
-  createUrlSource({ url, timeoutMs: 100, maxBytes, startTimer });
+  createUrlSource({ url, timeoutMs: 100, maxBytes, http: createHttpClient({ startTimer }) });
 
 describe('a bundle url', () => {
   it('gives the bytes and their etag', async () => {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { createPoller, type Poller } from '../../../src/bundle/poller.ts';
+import { createPoller, type Poller, type PollResult } from '../../../src/bundle/poller.ts';
 
 interface Scene {
   readonly poller: Poller;
@@ -13,7 +13,7 @@ interface Scene {
 let stopLast = async (): Promise<void> => {};
 afterEach(() => stopLast());
 
-function scene(results: readonly boolean[], random = 0.5): Scene {
+function scene(results: readonly PollResult[], random = 0.5): Scene {
   const delays: number[] = [];
   let due = (): void => {};
   let attempts = 0;
@@ -29,7 +29,7 @@ function scene(results: readonly boolean[], random = 0.5): Scene {
         cancelled += 1;
       };
     },
-    attempt: async () => results[attempts++] ?? true,
+    attempt: async () => results[attempts++] ?? 'good',
   });
   stopLast = () => poller.stop();
   return {
@@ -50,22 +50,32 @@ describe('polling', () => {
     [0.5, 90_000],
     [0.999, 119_940],
   ])('waits between the two delays after a good attempt (random %s: %s ms)', async (random, expected) => {
-    const { poller, delays } = scene([true], random);
+    const { poller, delays } = scene(['good'], random);
     poller.start();
     await new Promise(setImmediate);
     expect(delays).toEqual([expected]);
   });
 
   it('comes back soon after a bad attempt, then ever later, up to the longest delay', async () => {
-    const { poller, delays, turn } = scene(Array(12).fill(false), 0);
+    const { poller, delays, turn } = scene(Array(12).fill('failed'), 0);
     poller.start();
     await new Promise(setImmediate);
     for (let at = 0; at < 11; at += 1) await turn();
     expect(delays).toEqual([250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000, 60_000]);
   });
 
+  it.each([
+    [0, 50],
+    [0.5, 275],
+  ])('goes on soon, and not in step with others, where it is told to (random %s: %s ms)', async (random, expected) => {
+    const { poller, delays } = scene(['again'], random);
+    poller.start();
+    await new Promise(setImmediate);
+    expect(delays).toEqual([expected]);
+  });
+
   it('forgets its failures after a good attempt', async () => {
-    const { poller, delays, turn } = scene([false, false, true, false], 0);
+    const { poller, delays, turn } = scene(['failed', 'failed', 'good', 'failed'], 0);
     poller.start();
     await new Promise(setImmediate);
     for (let at = 0; at < 3; at += 1) await turn();
@@ -88,7 +98,7 @@ describe('polling', () => {
             aborted = true;
             setImmediate(() => {
               ended = true;
-              resolve(false);
+              resolve('failed');
             });
           });
         }),
@@ -99,7 +109,7 @@ describe('polling', () => {
   });
 
   it('cancels the timer of the next attempt at `stop`', async () => {
-    const { poller, attempts, cancelled } = scene([true]);
+    const { poller, attempts, cancelled } = scene(['good']);
     poller.start();
     await new Promise(setImmediate);
     await poller.stop();

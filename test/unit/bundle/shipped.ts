@@ -23,7 +23,17 @@ export function revised(revision: string, roots?: readonly string[]): Uint8Array
   return repacked({ '.manifest': JSON.stringify({ revision, roots: roots ?? SHIPPED_ROOTS }) });
 }
 
-export const SHIPPED_ROOTS = ['authz', 'catalog', 'limits', 'mesh', 'models', 'payload', 'tenancy', 'tiers'] as const;
+export const SHIPPED_ROOTS = [
+  'authz',
+  'catalog',
+  'limits',
+  'mesh',
+  'models',
+  'payload',
+  'system/log',
+  'tenancy',
+  'tiers',
+] as const;
 
 export function pinOf(bytes: Uint8Array): { sha256: string } {
   return { sha256: createHash('sha256').update(bytes).digest('hex') };

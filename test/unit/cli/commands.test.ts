@@ -5,7 +5,7 @@ import { exitCodeOf } from '../../../src/main.ts';
 import { runCaptured } from '../../support/captured-io.ts';
 import { ROOT } from '../../support/tools.ts';
 
-const COMMANDS = ['serve', 'check-config', 'build', 'check-data', 'eval', 'keys'];
+const COMMANDS = ['serve', 'check-config', 'build', 'init', 'lint', 'test', 'check-data', 'eval', 'keys'];
 const run = (...argv: readonly string[]) => runCaptured(exitCodeOf, argv);
 
 describe('sallyport says what it can do', () => {
@@ -70,6 +70,15 @@ describe('a command line that does not fit exits 2 and says how it would', () =>
     ['build a.json b.json', 'one definition'],
     ['check-data a.tar.gz b.tar.gz', 'one bundle'],
     ['check-data --strict=yes', '--strict'],
+    ['init', 'the one folder'],
+    ['init a b', 'the one folder'],
+    ['lint a b', 'one folder'],
+    ['test a.json b.json', 'one definition'],
+    ['test --run (', 'no regular expression'],
+    ['test --coverage-threshold most', 'a percentage'],
+    ['test --coverage-threshold 101', 'a percentage'],
+    ['eval --case x', '`--file FILE`'],
+    ['eval --case x --file y.cases.yaml /a', 'leave out the path'],
     ['eval', 'one path'],
     ['eval /a /b', 'one path'],
     ['eval --expect maybe /a', '`allow` or `deny`'],

@@ -58,6 +58,17 @@ describe('eval, on the shipped config', () => {
     expect(stdout).toMatch(/^cause {6}\S/m);
   });
 
+  test('with `--explain` what was charged, what is left, and every header too', async () => {
+    const { code, stdout } = await evaluate(['--explain', '--as', ALICE, ...WHOLE, INFER]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^charge {5}client-rps 1 of 50 requests per 1 s by principal, method$/m);
+    expect(stdout).toMatch(/^quota {6}client-rps 49 of 50 requests left$/m);
+    expect(stdout).toMatch(/^sets {7}x-sallyport-tenant: tenant-a$/m);
+    expect(stdout).toMatch(/^result {5}\{"allow":true/m);
+    const denied = await evaluate(['--explain', '--as', ALICE, ...WHOLE, '/tenant-b/gpt-9/infer']);
+    expect(denied.stdout.match(/^reason {5}\S+$/gm)?.length).toBeGreaterThan(1);
+  });
+
   test('the same as JSON', async () => {
     const denied = await evaluate(['--json', '--as', ALICE, ...WHOLE, '/tenant-b/llama-3-8b/infer']);
     expect(JSON.parse(denied.stdout)).toMatchObject({

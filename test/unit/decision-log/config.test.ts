@@ -13,7 +13,7 @@ const validate = (section: object): boolean => validateAll({ decision_log: secti
 test('an empty section means stdout and the safe lists', () => {
   const config = {};
   expect(validate(config)).toBe(true);
-  expect(config).toEqual(logConfig());
+  expect(config).toEqual(logConfig({ aggregate: { above_per_second: 500 } }));
   expect(checkDecisionLogConfig(logConfig())).toEqual([]);
 });
 
@@ -87,4 +87,20 @@ test('names the folder of a file that is missing, and a folder in place of a fil
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test('spool, rotation and modes have defaults; a segment is small beside the spool', () => {
+  const config = { spool: { dir: '/var/spool' }, sinks: [{ file: { path: '/tmp/events.jsonl', rotate: {} } }] };
+  expect(validate(config)).toBe(true);
+  expect(config).toMatchObject({
+    when_full: 'drop',
+    block_ms: 100,
+    aggregate: { above_per_second: 500 },
+    spool: { dir: '/var/spool', max_mb: 1024, segment_mb: 8, fsync_ms: 1000 },
+    sinks: [{ file: { rotate: { max_mb: 100, keep: 10 } } }],
+  });
+  expect(validate({ when_full: 'wait' })).toBe(false);
+  expect(validate({ spool: {} })).toBe(false);
+  const spool = { dir: '/var/spool', max_mb: 8, segment_mb: 4, fsync_ms: 0 };
+  expect(checkDecisionLogConfig(logConfig({ spool }))).toMatchObject([{ path: 'decision_log.spool.segment_mb' }]);
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Outcome } from '../../../src/decision/ports.ts';
 import { createDecisionLog, type DecisionLog, withDecisionLog } from '../../../src/decision-log/decision-log.ts';
-import type { Sink } from '../../../src/decision-log/sinks.ts';
+import type { Sink } from '../../../src/decision-log/sink.ts';
 import { accessRequest } from '../../support/core.ts';
 import { logConfig } from '../../support/events.ts';
 import { createManualClock } from '../../support/manual-clock.ts';

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { ChargeTerms } from '../../../src/decision/charge-terms.ts';
+import { deny } from '../../../src/decision/decision.ts';
 import { MAX_EVENT_BYTES, toTimestamp } from '../../../src/decision-log/event.ts';
 import { accessRequest, generation, inspected, NAMED, tenantA } from '../../support/core.ts';
 import { eventOf, lineOf } from '../../support/events.ts';
@@ -361,5 +363,55 @@ describe('bounds', () => {
     );
     expect(line).toContain('"params":{"__proto__":"a","constructor":"b"}');
     expect(line).toContain('"bundles":{"__proto__":{"revision":"r1"}}');
+  });
+});
+
+describe('an observed denial', () => {
+  test('is in the event of the Allow that stands in for it, with constants of the policy only', () => {
+    const observed = deny('policy_denied', { reasons: ['tenant mismatch', 'made of alice'] });
+    const event = eventOf(allowOutcome({ observed }));
+    expect(event).toMatchObject({
+      decision: 'allow',
+      observed: { code: 'policy_denied', status: 403, reasons: ['tenant mismatch', 'dynamic:13'] },
+    });
+    expect(event.erased).toContain('/observed/reasons/1');
+  });
+});
+
+const REQUESTS: ChargeTerms = {
+  name: 'requests',
+  dimensions: ['principal'],
+  unit: 'requests',
+  kind: 'rate',
+  limit: 10,
+  burst: 10,
+  cost: 1,
+  periodSeconds: 60,
+  mode: 'enforce',
+  onFailure: 'deny',
+  charge: 'admitted',
+  scope: 'tenant',
+};
+
+describe('charges', () => {
+  const terms = { ...REQUESTS, name: 'requests' };
+  const generation = withConstants('requests');
+
+  test('name what was asked for, and the plan that was taken', () => {
+    const plans = [[{ terms, key: ['k'] }], [{ terms: { ...terms, cost: 3 }, key: ['k'] }]];
+    const quota = { plan: 1, taken: true, limits: {} };
+    const of = { unit: 'requests', kind: 'rate', limit: 10, name: 'requests' };
+    expect(eventOf(allowOutcome({ plans, quota, generation })).charges).toEqual({
+      plan: 1,
+      plans: [[{ ...of, cost: 1 }], [{ ...of, cost: 3 }]],
+    });
+    expect(eventOf(allowOutcome({ plans, quota, generation }), { input: ['request'] })).not.toHaveProperty('charges');
+  });
+
+  test('are left out where a name is none of the policy’s, or where they are long', () => {
+    const made = [[{ terms: { ...terms, name: 'alice' }, key: [] }]];
+    expect(eventOf(allowOutcome({ plans: made, generation }))).not.toHaveProperty('charges');
+    const long = Array.from({ length: 8 }, () => Array.from({ length: 16 }, () => ({ terms, key: [] })));
+    expect(eventOf(allowOutcome({ plans: long, generation }))).not.toHaveProperty('charges');
   });
 });

@@ -1,12 +1,22 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import type { ChargeTerms } from '../../../src/decision/charge-terms.ts';
+import { deny } from '../../../src/decision/decision.ts';
 import type { CoreCode } from '../../../src/decision/errors.ts';
 import type { Outcome } from '../../../src/decision/ports.ts';
+import { createDecisionLog } from '../../../src/decision-log/decision-log.ts';
 import { createWriteEvent, MAX_EVENT_BYTES } from '../../../src/decision-log/event.ts';
 import { DEFAULT_INPUT, DEFAULT_RESULT } from '../../../src/decision-log/loggable.ts';
+import type { RemoteSink } from '../../../src/decision-log/sink.ts';
+import { readSpoolLines } from '../../../src/decision-log/spool/spool-line.ts';
 import { accessRequest, inferRoute, inspected, tenantA } from '../../support/core.ts';
 import { logConfig } from '../../support/events.ts';
 import { allowOutcome, denyOutcome, withConstants } from '../../support/outcome.ts';
 import { caseCount, createRandom, type Random, seedOf } from '../../support/seed.ts';
+import { startSystemTimer } from '../../support/system-ports.ts';
 
 /** SECURITY.md row 23, for one event at a time: a policy that copies its whole input into every field of its result. */
 test('no canary of a hostile request and policy reaches an event, and every event is one line of JSON', () => {
@@ -39,6 +49,97 @@ test('the check above does find a canary where nothing masks it', () => {
   const text = JSON.stringify(outcome.result).toLowerCase();
   expect(canaries.every((canary) => text.includes(canary))).toBe(true);
 });
+
+test('nor does one reach the spool, and every event of it is one line', async () => {
+  const random = createRandom(seedOf('hostile spool'));
+  const count = caseCount(20_000);
+  const dir = mkdtempSync(join(tmpdir(), 'sallyport-hostile-spool-'));
+  let dropped = 0;
+  let queued = (): number => 0;
+  const log = createDecisionLog({
+    config: logConfig({
+      queue: { max_events: 20_000 },
+      spool: { dir, max_mb: 2_048, segment_mb: 64, fsync_ms: 1_000 },
+      result: [...DEFAULT_RESULT, 'metadata', 'upstream', 'obligations', 'whole', 'canary'],
+    }),
+    labels: { region: 'eu-1' },
+    instanceId: 'instance-1',
+    metrics: {
+      decisionLogDropped: (events) => {
+        dropped += events;
+      },
+      decisionLogSinkFailed: () => undefined,
+      trackDecisionLogQueue: (ask) => {
+        queued = ask;
+      },
+    },
+    logger: { limited: () => undefined },
+    randomBytes,
+    startTimer: startSystemTimer,
+    monotonicMs: () => performance.now(),
+    stdout: process.stdout,
+    sinks: [deadSink],
+  });
+  /** By sequence. */
+  const canariesOf: (readonly string[])[] = [[]];
+  let leaked = 0;
+  let lines = 0;
+  try {
+    await log.start();
+    for (let index = 0; index < count; index += 1) {
+      const { outcome, canaries } = hostileOutcome(random);
+      log.record(outcome);
+      canariesOf.push(canaries);
+      while (queued() > 5_000) await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    while (queued() > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    await log.stop();
+    for (const lane of ['kept', 'denied']) {
+      for (const name of readdirSync(join(dir, lane))) {
+        const found = readSpoolLines(readFileSync(join(dir, lane, name)));
+        expect(found.bad).toEqual([]);
+        lines += found.lines.length;
+        for (const line of found.lines) {
+          const lower = line.toLowerCase();
+          const { sequence }: { readonly sequence: number } = JSON.parse(line);
+          if (canariesOf[sequence]?.some((canary) => lower.includes(canary)) !== false) leaked += 1;
+        }
+      }
+    }
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+  expect({ leaked, events: lines + dropped }).toEqual({ leaked: 0, events: count });
+  expect(dropped).toBe(0);
+  console.info(`hostile spool: ${lines} events, 0 canaries (seed ${random.seed})`);
+}, 300_000);
+
+const deadSink: RemoteSink = {
+  name: 'dead',
+  remote: true,
+  maxBatch: { events: 100, bytes: 100_000 },
+  open: async () => {},
+  write: () => Promise.reject(new Error('down')),
+  reopen: async () => {},
+  close: async () => {},
+};
+
+function hostileTerms(name: string): ChargeTerms {
+  return {
+    name,
+    dimensions: ['principal'],
+    unit: 'requests',
+    kind: 'rate',
+    limit: 1,
+    burst: 1,
+    cost: 1,
+    periodSeconds: 60,
+    mode: 'enforce',
+    onFailure: 'deny',
+    charge: 'admitted',
+    scope: 'tenant',
+  };
+}
 
 function isOneEvent(line: string, sequence: number): boolean {
   const event: { readonly sequence?: unknown } = JSON.parse(line);
@@ -125,10 +226,11 @@ function hostileOutcome(random: Random): Hostile {
       taken: false,
       limits: { [copied()]: { ...limit, kind: copied(), unit: copied(), verified: true } },
     },
+    plans: [[{ terms: hostileTerms(copied()), key: [copied()] }]],
     generation: withConstants('tenant mismatch', 'x-tier', 'tier', 'deep', 'reasons', 'whole', 'headers'),
   };
   const outcome = random.chance(0.2)
-    ? { ...allowOutcome(), ...parts }
+    ? { ...allowOutcome(), ...parts, observed: deny('policy_denied', { reasons: [copied(), 'tenant mismatch'] }) }
     : denyOutcome(random.pick(CODES), {
         ...parts,
         reasons: [copied()],

@@ -306,6 +306,18 @@ describe('the text that stands for a principal', () => {
     expect(new Set(texts).size).toBe(principals.length);
   });
 
+  test('is the same each time, also where one is called like the key of another', () => {
+    const both: readonly Principal[] = [
+      tenantA,
+      { ...nameless, keyId: tenantA.subject ?? '' },
+      { ...tenantA, subject: '' },
+      nameless,
+    ];
+    const texts = both.map(principalKey);
+    for (const principal of [...both].reverse()) expect(principalKey(principal)).toBe(texts[both.indexOf(principal)]);
+    expect(new Set(texts).size).toBe(both.length);
+  });
+
   test('is one for all keys of a subject', () => {
     const keys = ['one', 'two'].map((keyId) => principalKey({ ...tenantA, keyId }));
     expect(keys).toEqual([principalKey(tenantA), principalKey(tenantA)]);

@@ -1,0 +1,84 @@
+import type { Clock } from '../../decision/ports.ts';
+import { type Bundle, requireEntrypoints } from '../bundle.ts';
+import { type BundleError, nameBundle } from '../errors.ts';
+import type { PollResult } from '../poller.ts';
+import type { PutInForce } from './put-in-force.ts';
+import { checkDisjoint, complete } from './set-rules.ts';
+import { createTrialCandidate, type Stage } from './trial-candidate.ts';
+import { afterAnswer, type Watched } from './watched-state.ts';
+
+export interface TrialWatchOptions {
+  readonly watched: readonly Watched[];
+  readonly entrypoints: readonly string[];
+  readonly putInForce: Pick<PutInForce, 'inTurn' | 'examine'>;
+  /** Absent: nothing is tried. */
+  readonly stage: Stage | undefined;
+  readonly refuses: (sha256: string) => boolean;
+  readonly labels: { readonly [name: string]: string };
+  readonly stopping: AbortSignal;
+  readonly clock: Clock;
+  readonly warn: (one: Watched, fault: BundleError, message: string) => void;
+  readonly onChange: () => void;
+}
+
+/** Gives each bundle that config names a trial for its candidate, and asks for it. */
+export interface TrialWatch {
+  /** Never rejects. The candidate's faults are none of the bundle that is in force. */
+  readonly attemptTrial: (one: Watched, signal: AbortSignal, waitSeconds: number) => Promise<PollResult>;
+}
+
+export function createTrialWatch(options: TrialWatchOptions): TrialWatch {
+  const { watched, entrypoints, putInForce, stage, refuses, labels, stopping, clock, warn, onChange } = options;
+  for (const one of watched) {
+    const { trial } = one;
+    if (trial === undefined || stage === undefined) continue;
+    one.candidate = createTrialCandidate({
+      one,
+      trial,
+      stable: () => {
+        const set = complete(watched.map(({ active }) => active?.bundle));
+        if (one.active === undefined || set === undefined) return undefined;
+        const withCandidate = (bundle: Bundle) => set.map((other) => (other.name === bundle.name ? bundle : other));
+        return { active: one.active, withCandidate };
+      },
+      examine: async (bundles) => {
+        checkDisjoint(bundles);
+        requireEntrypoints(bundles, entrypoints);
+        await putInForce.examine(bundles);
+      },
+      stage,
+      refuses,
+      labels,
+      clock,
+      inTurn: putInForce.inTurn,
+      onFault: (fault) => {
+        warn(one, fault, 'bundle candidate refused');
+        onChange();
+      },
+    });
+  }
+
+  /** Of the candidate: its faults are none of the bundle that is in force. */
+  const attemptTrial = (one: Watched, signal: AbortSignal, waitSeconds: number): Promise<PollResult> => {
+    const turn = one.trialAttempt.then(async (): Promise<PollResult> => {
+      const { candidate, interrupt } = one;
+      if (candidate === undefined) return 'good';
+      const startedMs = clock.now().monotonicMs;
+      try {
+        const changed = await candidate.refresh(AbortSignal.any([signal, interrupt.signal]), waitSeconds);
+        if (changed) onChange();
+        return afterAnswer(one, { waitSeconds, changed, tookMs: clock.now().monotonicMs - startedMs });
+      } catch (error) {
+        if (stopping.aborted) return 'failed';
+        if (interrupt.signal.aborted) return 'again';
+        warn(one, nameBundle(one.name, error, 'bundle_rejected'), 'bundle candidate refused');
+        onChange();
+        return 'failed';
+      }
+    });
+    one.trialAttempt = turn;
+    return turn;
+  };
+
+  return { attemptTrial };
+}

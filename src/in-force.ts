@@ -1,0 +1,210 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { type Activator, createActivator } from './bundle/activator.ts';
+import { createStatusReporter } from './bundle/agent/status-reporter.ts';
+import type { CandidateSet } from './bundle/agent/trial-candidate.ts';
+import type { Bundle } from './bundle/bundle.ts';
+import { toWatchedBundles } from './bundle/watch.ts';
+import type { Config } from './config/config.ts';
+import { createGenerations } from './decision/generations.ts';
+import type { Authorize, AuthorizePorts, Generation } from './decision/ports.ts';
+import { createRedecide, createTry } from './decision/trial.ts';
+import type { AdministrativeEvent } from './decision-log/administrative.ts';
+import { createExamine } from './examine.ts';
+import { type LoadedGeneration, loadGeneration } from './generation.ts';
+import type { DescriptorTable } from './quota/descriptors/descriptors.ts';
+import { createObserve } from './rollout/observe.ts';
+import type { Rollout } from './rollout/port.ts';
+import { createRollout } from './rollout/rollout.ts';
+import { withRollout } from './rollout/with-rollout.ts';
+import type { Health } from './telemetry/health.ts';
+import type { Logger } from './telemetry/logger.ts';
+import type { Metrics } from './telemetry/metrics.ts';
+import { startSystemTimer, systemClock } from './telemetry/system-clock.ts';
+import { programVersion } from './telemetry/version.ts';
+import { MAX_WAIT_MS, neededEntrypoints, trialPorts } from './trial.ts';
+
+export interface InForceParts {
+  readonly config: Config;
+  readonly metrics: Metrics;
+  readonly health: Health;
+  readonly logger: Logger;
+  /** Unique to this start of the process. */
+  readonly instanceId: string;
+  /** Writes what came into force, and by whose hand, beside the decisions. */
+  readonly recordAdministrative: (event: AdministrativeEvent) => void;
+  /** Told of a set's limits before a request can be charged by them, and again by nobody. */
+  readonly beforeUse: (catalog: unknown, rules: DescriptorTable) => void;
+  /** Told once a set is in force for everybody. */
+  readonly afterActivation: (rules: DescriptorTable) => void;
+}
+
+/** Which generation decides for whom: bundles as they come, what is on trial beside them, and how stale it all is. */
+export interface InForce {
+  readonly activator: Activator;
+  readonly rollout: Rollout;
+  /** `undefined` before the first activation, and while what there is is too stale to decide by. */
+  readonly current: () => Generation | undefined;
+  readonly observes: NonNullable<AuthorizePorts['observes']>;
+  /** Has every decision compared that a rollout wants compared. */
+  readonly wrap: (authorize: Authorize) => Authorize;
+  readonly status: () => object;
+  readonly start: () => Promise<void>;
+  readonly stop: () => Promise<void>;
+}
+
+export function createInForce(parts: InForceParts): InForce {
+  const { config, metrics, health, logger, instanceId, recordAdministrative, beforeUse, afterActivation } = parts;
+  const generations = createGenerations({ startTimer: startSystemTimer, retireAfterMs: MAX_WAIT_MS * 2 });
+  const ready = health.source('bundles');
+  const dataDir = config.rollout.data_dir ?? config.agent.data_dir;
+  const observe = createObserve({
+    config: config.rollout.observe,
+    clock: systemClock,
+    startTimer: startSystemTimer,
+    logger,
+    metrics: metrics.rollout,
+  });
+  const rollout = createRollout({
+    config: config.rollout,
+    labels: config.labels,
+    followsOrders: Object.values(config.bundles).some(({ orders }) => orders !== undefined),
+    ...(dataDir === undefined ? {} : { stateFile: join(dataDir, 'rollout.json') }),
+    clock: systemClock,
+    startTimer: startSystemTimer,
+    schedule: (step) => void setImmediate(step),
+    random: Math.random,
+    newSalt: () => randomBytes(32).toString('hex'),
+    currentGeneration: generations.current,
+    redecide: createRedecide(createTry(trialPorts(config))),
+    logger,
+    metrics: metrics.rollout,
+  });
+  /** What is on trial: its set, to know it again, and its rules. */
+  let onTrial: { readonly set: CandidateSet; readonly rules: DescriptorTable } | undefined;
+
+  const activator = createActivator({
+    ...toWatchedBundles(config.bundles, config.agent, {
+      clock: systemClock,
+      startTimer: startSystemTimer,
+      labels: config.labels,
+    }),
+    entrypoints: neededEntrypoints(config),
+    examine: createExamine({
+      config,
+      timeoutMs: config.agent.trial.timeout_ms,
+      memoryMb: config.agent.trial.memory_mb,
+      startTimer: startSystemTimer,
+      logger,
+    }),
+    examineTimeoutMs: config.agent.trial.timeout_ms * 2,
+    activate: async (bundles) => {
+      const { parts: generation, rules, close } = await load(bundles);
+      generations.put(generation, close);
+      afterActivation(rules);
+      recordAdministrative({ action: 'bundles_activated', details: Object.fromEntries(generation.revisions) });
+      tellReady();
+    },
+    stage: async (candidate, order, trips) => {
+      if (candidate === undefined) {
+        onTrial = undefined;
+        rollout.withdraw();
+      } else if (onTrial === undefined || !isSame(onTrial.set, candidate)) {
+        const { parts: generation, rules, close } = await load(candidate.bundles);
+        onTrial = rollout.stage(candidate, generations.stage(generation, close), order)
+          ? { set: candidate, rules }
+          : undefined;
+        const { bundle, revision, sha256 } = candidate;
+        recordAdministrative({ action: 'candidate_staged', details: { bundle, revision, sha256 } });
+      }
+      rollout.setOrder(order, trips);
+    },
+    refusesCandidate: (sha256) => rollout.refusesCandidate(sha256),
+    onStaleness: () => tellReady(),
+    onChange: () => reporter?.changed(),
+    labels: config.labels,
+    clock: systemClock,
+    startTimer: startSystemTimer,
+    random: Math.random,
+    logger,
+    metrics,
+  });
+  const reporter =
+    config.agent.status &&
+    createStatusReporter({
+      config: config.agent.status,
+      status: () => activator.status(),
+      candidateOf: (bundle) => ({ ...rollout.candidateStatus(bundle) }),
+      labels: config.labels,
+      instanceId,
+      version: programVersion(),
+      clock: systemClock,
+      startTimer: startSystemTimer,
+      random: Math.random,
+      logger,
+    });
+
+  rollout.onPromoted(({ bundle, sha256, revision }) => {
+    recordAdministrative({ action: 'candidate_promoted', details: { bundle, revision, sha256 } });
+    if (onTrial !== undefined) afterActivation(onTrial.rules);
+    onTrial = undefined;
+    activator.promoted(bundle, sha256).then(
+      () => reporter?.changed(),
+      (error: unknown) => logger.error({ bundle, sha256, error }, 'a promoted bundle could not be kept'),
+    );
+  });
+  rollout.onTakenBack(({ bundle, sha256, revision }, reason) => {
+    recordAdministrative({ action: 'candidate_taken_back', details: { bundle, revision, sha256, reason } });
+    onTrial = undefined;
+    reporter?.changed();
+  });
+
+  async function load(bundles: readonly Bundle[]): Promise<LoadedGeneration> {
+    const loaded = await loadGeneration(bundles, config, logger);
+    beforeUse(loaded.catalog, loaded.rules);
+    return loaded;
+  }
+
+  function tellReady(): void {
+    const { level, reasons } = activator.staleness();
+    const stale = level === 'not_ready' || level === 'deny';
+    ready.set(generations.current() !== undefined && !stale, stale ? reasons : []);
+  }
+
+  return {
+    activator,
+    rollout,
+    current: () => (activator.staleness().level === 'deny' ? undefined : generations.current()),
+    observes: observe.observes,
+    wrap: (authorize) => withRollout(authorize, rollout),
+    status: () => ({
+      instance_id: instanceId,
+      bundles: Object.fromEntries(activator.status()),
+      staleness: activator.staleness(),
+      rollout: rollout.status(),
+    }),
+    start: async () => {
+      await rollout.start();
+      observe.start();
+      await activator.start();
+      reporter?.start();
+    },
+    stop: async () => {
+      await activator.stop();
+      await reporter?.stop();
+      observe.stop();
+      await rollout.stop();
+      generations.close();
+    },
+  };
+}
+
+/** Whether it is the same archive over the same set: then what was loaded of it still holds. */
+function isSame(a: CandidateSet, b: CandidateSet): boolean {
+  return (
+    a.bundle === b.bundle &&
+    a.sha256 === b.sha256 &&
+    a.bundles.length === b.bundles.length &&
+    a.bundles.every((bundle, at) => bundle === b.bundles[at])
+  );
+}
