@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import type { Request, Response } from 'express';
+import type { BodyFault } from '../listener/request-body.ts';
 
 /** What is answered beside archives: an HTTP status, and either a body or why there is none. */
 export type Answer =
@@ -14,6 +15,12 @@ export type Answer =
 
 export function refusal(status: number, reason: string, detail: string): Answer {
   return { status, reason, detail };
+}
+
+/** Why a request's body is not taken. */
+export function bodyRefusal({ status, detail }: BodyFault): Answer {
+  const reason = status === 413 ? 'too_large' : status === 408 ? 'too_slow' : 'bad_request';
+  return refusal(status, reason, detail);
 }
 
 /** Sends the body as JSON, or the fault as problem details (RFC 9457). */

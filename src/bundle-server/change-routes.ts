@@ -1,10 +1,10 @@
 import type { Request, RequestHandler, Response } from 'express';
 import type { StartTimer } from '../decision/ports.ts';
-import { type Answer, refusal, sendAnswer } from './answer.ts';
+import { readBytes, readJsonObject } from '../listener/request-body.ts';
+import { type Answer, bodyRefusal, refusal, sendAnswer } from './answer.ts';
 import type { Author, Changes } from './changes.ts';
 import type { ServedBundle } from './config.ts';
 import { nameIn } from './delivery.ts';
-import { readBytes, readJsonObject } from './request-body.ts';
 import type { TokenHolder } from './rights.ts';
 import { MAX_JWS } from './verifier.ts';
 
@@ -43,7 +43,7 @@ export function createChangeRoutes(ports: ChangeRoutesPorts): ChangeRoutes {
       }
       const limits = { maxBytes: maxArchiveBytes, deadlineMs: transferMs };
       const bytes = await readBytes(request, limits, startTimer);
-      if (!Buffer.isBuffer(bytes)) return sendAnswer(response, bytes);
+      if (!Buffer.isBuffer(bytes)) return sendAnswer(response, bodyRefusal(bytes));
       return sendAnswer(response, await store(nameIn(request), bytes, jws, authorOf(request, response)));
     };
 
@@ -55,9 +55,9 @@ export function createChangeRoutes(ports: ChangeRoutesPorts): ChangeRoutes {
       change: (request: Request, text: string, author: Author) => Promise<Answer>,
     ): RequestHandler =>
     async (request, response) => {
-      const limits = { maxBytes: 2 * MAX_JWS, deadlineMs: transferMs };
+      const limits = { maxBytes: 2 * MAX_JWS, deadlineMs: transferMs, gzip: true };
       const body = await readJsonObject(request, limits, startTimer, parseJson);
-      if (!('members' in body)) return sendAnswer(response, body);
+      if (!('members' in body)) return sendAnswer(response, bodyRefusal(body));
       const text = Object.hasOwn(body.members, member) ? body.members[member] : undefined;
       if (typeof text !== 'string' || text.length > max || Object.keys(body.members).length !== 1) {
         return sendAnswer(response, refusal(400, 'bad_request', `the body has to be \`{"${member}": TEXT}\``));

@@ -1,11 +1,11 @@
 import type { RequestHandler } from 'express';
 import type { Clock, StartTimer } from '../decision/ports.ts';
-import { refusal, sendAnswer } from './answer.ts';
+import { readJsonObject } from '../listener/request-body.ts';
+import { bodyRefusal, refusal, sendAnswer } from './answer.ts';
 import type { Catalog } from './catalog.ts';
 import { nameIn } from './delivery.ts';
 import type { Fleet } from './fleet.ts';
 import { viewFleet } from './fleet-view.ts';
-import { readJsonObject } from './request-body.ts';
 import type { TokenHolder } from './rights.ts';
 import { parseStatusReport } from './status-report.ts';
 
@@ -31,7 +31,7 @@ export function createFleetRoutes({ catalog, fleet, clock, startTimer, parseJson
   return {
     report: async (request, response) => {
       const body = await readJsonObject(request, STATUS_LIMITS, startTimer, parseJson);
-      if (!('members' in body)) return sendAnswer(response, body);
+      if (!('members' in body)) return sendAnswer(response, bodyRefusal(body));
       const holder = holderIn(response.locals);
       const report =
         holder && parseStatusReport(body.members, (name) => holder.covers(name) && catalog.shelf(name) !== undefined);
@@ -85,7 +85,7 @@ export function createFleetRoutes({ catalog, fleet, clock, startTimer, parseJson
   };
 }
 
-const STATUS_LIMITS = { maxBytes: 1024 * 1024, deadlineMs: 10_000 };
+const STATUS_LIMITS = { maxBytes: 1024 * 1024, deadlineMs: 10_000, gzip: true };
 
 function holderIn(locals: { readonly [name: string]: unknown }): TokenHolder | undefined {
   // Set by the server once the right was found, before any of these routes.

@@ -5,8 +5,8 @@
 const LOGGABLE: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ['request', new Set(['method', 'path', 'raw_path', 'host', 'scheme', 'content_type', 'size'])],
   ['route', new Set(['name', 'tenant', 'model', 'operation', 'params'])],
-  ['identity', new Set(['kind', 'subject', 'issuer', 'tenant', 'tier', 'roles', 'scopes', 'key_id'])],
-  ['peer', new Set(['spiffe_id', 'trust_domain', 'dns_sans', 'fingerprint_sha256'])],
+  ['identity', new Set(['kind', 'subject', 'issuer', 'tenant', 'tier', 'roles', 'scopes', 'key_id', 'models'])],
+  ['peer', new Set(['spiffe_id', 'trust_domain', 'dns_sans', 'fingerprint_sha256', 'subject'])],
   ['network', new Set(['client_ip', 'country', 'asn'])],
   ['inference', new Set(['model', 'stream', 'max_tokens', 'candidates', 'estimated_prompt_tokens', 'message_count'])],
   ['quota', new Set(['plan', 'taken', 'limits'])],
@@ -32,11 +32,17 @@ export const DEFAULT_INPUT: readonly string[] = [
   'identity.tier',
   'identity.roles',
   'identity.key_id',
+  'identity.models',
   'peer.spiffe_id',
+  'peer.dns_sans',
+  'peer.subject',
   'network.*',
   'inference.model',
   'inference.stream',
   'inference.max_tokens',
+  'inference.candidates',
+  'inference.estimated_prompt_tokens',
+  'inference.message_count',
   'quota.*',
 ];
 

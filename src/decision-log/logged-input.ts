@@ -150,8 +150,8 @@ function writeMember(
 /** As in `input.identity`, without claims and credentials, which are never logged. */
 function identityMembers(principal: Outcome['principal']): Members {
   if (principal === undefined) return ANONYMOUS;
-  const { kind, subject, issuer, tenant, tier, roles, scopes, keyId } = principal;
-  return { kind, subject, issuer, tenant, tier, roles, scopes, key_id: keyId };
+  const { kind, subject, issuer, tenant, tier, roles, scopes, keyId, models } = principal;
+  return { kind, subject, issuer, tenant, tier, roles, scopes, key_id: keyId, models };
 }
 
 const ANONYMOUS: Members = { kind: 'anonymous', roles: [], scopes: [] };
@@ -187,8 +187,14 @@ function routeMembers({ inspected }: Outcome): Members | undefined {
 
 function peerMembers({ peer }: Outcome): Members | undefined {
   if (peer === undefined) return undefined;
-  const { spiffeId, trustDomain, dnsSans, fingerprintSha256 } = peer;
-  return { spiffe_id: spiffeId, trust_domain: trustDomain, dns_sans: dnsSans, fingerprint_sha256: fingerprintSha256 };
+  const { spiffeId, trustDomain, dnsSans, fingerprintSha256, subject } = peer;
+  return {
+    spiffe_id: spiffeId,
+    trust_domain: trustDomain,
+    dns_sans: dnsSans,
+    fingerprint_sha256: fingerprintSha256,
+    subject,
+  };
 }
 
 /** Names of limits are made by policy: logged where they are its constants or named by the route's data. */

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Request, RequestHandler, Response } from 'express';
 import type { StartTimer } from '../decision/ports.ts';
+import { readJsonObject } from '../listener/request-body.ts';
 import { type OperationAnswer, sendAnswer } from './problem.ts';
-import { readJsonObject } from './request-body.ts';
 
 /** What may be changed by hand. */
 export const ROLLOUT_ACTIONS = ['pin', 'unpin', 'pause', 'resume', 'abort'] as const;

@@ -1,7 +1,7 @@
 import type { Request, RequestHandler, Response } from 'express';
 import type { StartTimer } from '../decision/ports.ts';
+import { readJsonObject } from '../listener/request-body.ts';
 import { type OperationAnswer, sendAnswer } from './problem.ts';
-import { readJsonObject } from './request-body.ts';
 
 /** What the usage and quota routes ask; each answers with a status and never throws. */
 export interface UsagePorts {

@@ -111,27 +111,25 @@ function toLoadedPolicy({ plan, pool, host, clock, strict, budgetMs }: LoadedPar
   }
 
   function evaluate(name: string, input: PolicyInput, at: Instant): Evaluation {
-    const entrypoint = entrypointOf(name);
-    const startMs = clock.now().monotonicMs;
-    return timed(startMs, entrypoint, writeInput(entrypoint.write, input), at);
+    return timed(entrypointOf(name), input, at);
   }
 
-  function timed(startMs: number, entrypoint: Entrypoint, text: string, at: Instant): Evaluation {
+  function evaluateText(name: string, text: string, at: Instant): Evaluation {
+    demandJson(text);
+    return timed(entrypointOf(name), text, at);
+  }
+
+  function timed(entrypoint: Entrypoint, input: PolicyInput | string, at: Instant): Evaluation {
+    const startMs = clock.now().monotonicMs;
     let overBudget = false;
     let value: unknown;
     try {
-      value = answer(entrypoint, text, at);
+      value = answer(entrypoint, typeof input === 'string' ? input : writeInput(entrypoint.write, input), at);
     } finally {
       overBudget = clock.now().monotonicMs - startMs > budgetMs;
       if (overBudget) overruns++;
     }
     return { value, overBudget };
-  }
-
-  function evaluateText(name: string, text: string, at: Instant): Evaluation {
-    const entrypoint = entrypointOf(name);
-    demandJson(text);
-    return timed(clock.now().monotonicMs, entrypoint, text, at);
   }
 
   function answer(entrypoint: Entrypoint, text: string, at: Instant): unknown {

@@ -114,12 +114,14 @@ function impliedBy([section, member]: readonly string[], holder: Fields | undefi
 export function isCut(value: unknown): boolean {
   if (typeof value === 'string') return value.length >= SHORTEST_CUT && value.endsWith('…');
   if (Array.isArray(value)) return value.some(isCut);
-  return fieldsOf(value) !== undefined && Object.values(value as Fields).some(isCut);
+  const fields = fieldsOf(value);
+  return fields !== undefined && Object.values(fields).some(isCut);
 }
 
 const SHORTEST_CUT = 128;
 
 /** The members of an object; `undefined` for all that is none. */
 export function fieldsOf(value: unknown): Fields | undefined {
+  // An object that is no list has members, of whatever type.
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : undefined;
 }

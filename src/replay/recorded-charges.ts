@@ -95,9 +95,9 @@ function sameCharges(logged: LoggedPlans['plans'], plans: readonly ChargePlan[],
   );
 }
 
-/** Only the name and the cost of an earlier charge are looked at. */
 function toCharge({ name, unit, kind, limit, cost }: LoggedCharge): Charge {
   const terms = { name, unit, kind, limit, cost, burst: limit, dimensions: [], mode: 'enforce', scope: 'tenant' };
+  // Of an earlier charge only the name and the cost are looked at; the rest is there to make one.
   return { terms: { ...terms, onFailure: 'deny', charge: 'admitted' } as unknown as Charge['terms'], key: [] };
 }
 

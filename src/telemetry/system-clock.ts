@@ -14,6 +14,6 @@ export const startSystemTimer: StartTimer = (delayMs, late) => {
     if (leftMs > 1) timer = setTimeout(ring, leftMs);
     else late();
   };
-  let timer = setTimeout(ring, delayMs);
+  let timer = setTimeout(ring, Math.max(0, delayMs));
   return () => clearTimeout(timer);
 };

@@ -31,22 +31,33 @@ export const RATIOS: Readonly<Record<string, Ratio>> = {
   },
 };
 
-/** Rows that say what the limits of a row add: its CPU less the CPU of the same without limits, which it measures too. */
-export const ADDED: Readonly<Record<string, RowName>> = {
-  two_limits_memory_us: 'check_two_limits_memory',
-  two_limits_redis_us: 'check_two_limits_redis',
-  two_limits_rego_us: 'rego_two_limits',
-  two_limits_memory_without_rego_us: 'check_two_limits_memory',
-  two_limits_redis_without_rego_us: 'check_two_limits_redis',
+interface Added {
+  readonly row: RowName;
+  /** What is taken off which figure of the row: the same without it, which the row measures too. */
+  readonly of: string;
+  readonly less: string;
+}
+
+const ADDED_BY_LIMITS = { of: 'cpu_us', less: 'unlimited_cpu_us' } as const;
+
+/** Rows that say what something adds to a call: its CPU less the CPU of the same without it. */
+export const ADDED: Readonly<Record<string, Added>> = {
+  decision_log_file_us: { row: 'check_decision_log', of: 'file_cpu_us', less: 'cpu_us' },
+  decision_log_spool_http_us: { row: 'check_decision_log', of: 'spool_http_cpu_us', less: 'cpu_us' },
+  two_limits_memory_us: { row: 'check_two_limits_memory', ...ADDED_BY_LIMITS },
+  two_limits_redis_us: { row: 'check_two_limits_redis', ...ADDED_BY_LIMITS },
+  two_limits_rego_us: { row: 'rego_two_limits', ...ADDED_BY_LIMITS },
+  two_limits_memory_without_rego_us: { row: 'check_two_limits_memory', ...ADDED_BY_LIMITS },
+  two_limits_redis_without_rego_us: { row: 'check_two_limits_redis', ...ADDED_BY_LIMITS },
 };
 
 /**
- * What is taken off such a figure: what another row of the same round adds. A policy that is evaluated alone, again and
- * again, costs less than among requests, and that difference is left in.
+ * What is taken off such a figure besides: what another row of the same round adds. A policy that is evaluated alone,
+ * again and again, costs less than among requests, and that difference is left in.
  */
-const LESS: Readonly<Record<string, RowName>> = {
-  two_limits_memory_without_rego_us: 'rego_two_limits',
-  two_limits_redis_without_rego_us: 'rego_two_limits',
+const LESS: Readonly<Record<string, Added>> = {
+  two_limits_memory_without_rego_us: { row: 'rego_two_limits', ...ADDED_BY_LIMITS },
+  two_limits_redis_without_rego_us: { row: 'rego_two_limits', ...ADDED_BY_LIMITS },
 };
 
 /** The median of each figure. */
@@ -56,18 +67,18 @@ export function mediansOf(rounds: readonly Figures[]): Figures {
 }
 
 export function addedFigures(rounds: Rounds): readonly (readonly [string, Figures])[] {
-  return Object.entries(ADDED).flatMap(([name, row]) => {
-    const each = rounds.get(row);
+  return Object.entries(ADDED).flatMap(([name, added]) => {
+    const each = addedIn(rounds, added);
     const less = LESS[name];
-    const others = less === undefined ? [] : rounds.get(less);
+    const others = less === undefined ? [] : addedIn(rounds, less);
     if (each === undefined || others === undefined) return [];
-    const added = each.map((round, number) => addedIn(round) - (less === undefined ? 0 : addedIn(others[number])));
-    return [[name, { cpu_us: rounded('cpu_us', median(added)) }] as const];
+    const figures = each.map((one, number) => one - (less === undefined ? 0 : (others[number] ?? NaN)));
+    return [[name, { cpu_us: rounded('cpu_us', median(figures)) }] as const];
   });
 }
 
-function addedIn({ cpu_us: limited = NaN, unlimited_cpu_us: unlimited = NaN }: Figures = {}): number {
-  return limited - unlimited;
+function addedIn(rounds: Rounds, { row, of, less }: Added): readonly number[] | undefined {
+  return rounds.get(row)?.map((figures) => (figures[of] ?? NaN) - (figures[less] ?? NaN));
 }
 
 export function toRatios(rounds: Rounds): Readonly<Record<string, number>> {

@@ -14,6 +14,15 @@ export function toLoadResult(latenciesMs: Float64Array, elapsedMs: number): Load
   };
 }
 
+export function percentilesOf(values: Float64Array): {
+  readonly p50: number;
+  readonly p99: number;
+  readonly last: number;
+} {
+  const sorted = values.toSorted();
+  return { p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99), last: quantile(sorted, 1) };
+}
+
 /** The middle value; of an even number, the lower of the two. */
 export function median(values: readonly number[]): number {
   return quantile(

@@ -21,7 +21,7 @@ const { values } = parseArgs({
   },
 });
 
-const wanted = new Set<string>(values.only?.split(',').map((name) => ADDED[name] ?? name) ?? ROW_NAMES);
+const wanted = new Set<string>(values.only?.split(',').map((name) => ADDED[name]?.row ?? name) ?? ROW_NAMES);
 const roundCount = Number(values.rounds);
 const folder = await mkdtemp(join(tmpdir(), 'sallyport-bench-'));
 const load = startLoadGenerator();
@@ -56,7 +56,9 @@ async function measureRows(rows: ReadonlyMap<RowName, Row>): Promise<Rounds> {
     for (const [name, row] of rows) if (pass === 0 || row.warmsOnce !== true) await measure(name, row, 0);
   }
   for (let round = 1; round <= roundCount; round += 1) {
-    for (const [name, row] of rows) rounds.get(name)?.push(await measure(name, row, round));
+    for (const [name, row] of rows) {
+      if (round <= (row.rounds ?? roundCount)) rounds.get(name)?.push(await measure(name, row, round));
+    }
   }
   return rounds;
 }

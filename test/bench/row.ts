@@ -12,6 +12,8 @@ export interface Row {
   measure(round: number): Promise<Figures>;
   /** Whether it can be warmed up only once: what it asks is new only the first time. */
   readonly warmsOnce?: boolean;
+  /** Rounds that are enough, where each takes seconds. */
+  readonly rounds?: number;
 }
 
 /** What all rows are made with. */

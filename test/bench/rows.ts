@@ -1,11 +1,13 @@
+import { type BundleRowName, createBundleRows } from './bundle-rows.ts';
 import { type CheckRowName, createCheckRows } from './check-rows.ts';
 import { createLimitRows, type LimitRowName } from './limit-rows.ts';
+import { createLogRows, type LogRowName } from './log-rows.ts';
 import { createRateLimitRows, type RateLimitRowName } from './rate-limit-rows.ts';
 import type { Row, RowTools } from './row.ts';
 import type { LoadGenerator } from './servers.ts';
 import { createTakeRows, type TakeRowName } from './take-rows.ts';
 
-export type RowName = CheckRowName | LimitRowName | RateLimitRowName | TakeRowName;
+export type RowName = BundleRowName | CheckRowName | LimitRowName | LogRowName | RateLimitRowName | TakeRowName;
 
 /** In the order in which a round visits them: what is compared stands together. */
 export const ROW_NAMES = [
@@ -25,6 +27,10 @@ export const ROW_NAMES = [
   'redis_take_5000_a_second',
   'rls_envoy_ratelimit',
   'rls_sallyport',
+  'check_decision_log',
+  'long_poll_500_agents',
+  'activation_12_mb',
+  'rollback_10_agents',
 ] as const satisfies readonly RowName[];
 
 export interface RowOptions {
@@ -61,6 +67,8 @@ export async function prepareRows(
     ...createLimitRows(tools),
     ...createTakeRows(tools),
     ...createRateLimitRows(tools),
+    ...createLogRows(tools),
+    ...createBundleRows(tools),
   };
   try {
     const rows = new Map<RowName, Row>();

@@ -168,7 +168,6 @@ describe.skipIf(kafka === undefined)('a real Kafka broker', () => {
     ]);
     for (const wrong of [secured('other-canary', { ca: caFile }), secured(PASSWORD, {})]) {
       const fault: unknown = await wrong.write([line]).catch((error: unknown) => error);
-      console.info(String(fault));
       expect(fault).toMatchObject({ kind: 'retry', refused: [], delivered: [] });
       expect(inspect(fault, { depth: 10 })).not.toContain('canary');
       await wrong.close();

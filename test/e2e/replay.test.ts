@@ -5,16 +5,12 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { packArchive, readArchive } from '../../src/bundle/archive.ts';
 import { parseBundle } from '../../src/bundle/bundle.ts';
-import { toAccessRequest } from '../../src/cases/to-access-request.ts';
 import type { Trial } from '../../src/cli/trial.ts';
 import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import type { AccessRequest } from '../../src/decision/access-request.ts';
 import type { Generation, Outcome } from '../../src/decision/ports.ts';
-import type { Authentication, Peer, Principal } from '../../src/decision/principal.ts';
 import { createRedecide } from '../../src/decision/trial.ts';
 import { createWriteEvent } from '../../src/decision-log/event.ts';
-import { DEFAULT_INPUT, inputPathFault } from '../../src/decision-log/loggable.ts';
 import { exitCodeOf } from '../../src/main.ts';
 import { openTrial } from '../../src/open-trial.ts';
 import { createQuotas } from '../../src/quota/quotas.ts';
@@ -23,11 +19,11 @@ import { createLogger } from '../../src/telemetry/logger.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { runCaptured } from '../support/captured-io.ts';
 import { createManualClock } from '../support/manual-clock.ts';
-import { caseCount, createRandom, type Random, seedOf } from '../support/seed.ts';
+import { drawCaller, drawRequest } from '../support/replay-traffic.ts';
+import { caseCount, createRandom, seedOf } from '../support/seed.ts';
 import { ROOT } from '../support/tools.ts';
 
 /** What the shipped policies read beside the defaults, none of it secret, as far as it can be logged at all. */
-const READ_BY_POLICY = ['identity.models', 'peer.*', 'inference.*'];
 
 const CASES = caseCount(10_000);
 const SHIPPED = join(ROOT, 'bundles/authz.tar.gz');
@@ -41,10 +37,8 @@ let close: () => void;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sallyport-replay-'));
   configFile = join(folder, 'sallyport.yaml');
-  const input = [...DEFAULT_INPUT, ...READ_BY_POLICY.filter((path) => inputPathFault(path) === undefined)];
-  const sections = JSON.stringify({ sinks: [{ stdout: {} }], input });
-  const shipped = readFileSync(join(ROOT, 'sallyport.yaml'), 'utf8');
-  writeFileSync(configFile, shipped.replace(/^decision_log:\n(?: .*\n)+/m, `decision_log: ${sections}\n`));
+  // What is logged by default is enough.
+  writeFileSync(configFile, readFileSync(join(ROOT, 'sallyport.yaml')));
   const config = loadConfig(configFile, {});
   const trial = openTrial(config);
   const { generation, close: closed } = await trial.load([parseBundle('authz', readFileSync(SHIPPED))]);
@@ -63,8 +57,8 @@ describe(`replay of ${CASES} decisions`, () => {
   test('on the logged revision everything replayable is equal, and at least 95 % is replayable', async () => {
     const { impact, code, stderr } = await replay(['--bundle', SHIPPED]);
     const { decisions, replayable, changed, equal, core } = impact;
-    console.info(impact.not_replayable);
-    console.info(`${decisions} decisions, ${replayable} replayable, ${core} of them refused by the core`);
+    const paths = impact.not_replayable.map(({ why, path, count }) => `; ${count} ${path} ${why}`).join('');
+    console.info(`${decisions} decisions, ${replayable} replayable, ${core} of them refused by the core${paths}`);
     expect(impact.changes).toEqual([]);
     expect({ decisions, changed, equal, code, stderr }).toEqual({
       ...{ decisions: CASES, changed: 0, equal: replayable },
@@ -73,43 +67,34 @@ describe(`replay of ${CASES} decisions`, () => {
     expect(impact.charges).toEqual([]);
     expect(replayable / decisions).toBeGreaterThanOrEqual(0.95);
     expect(core).toBeLessThan(decisions / 4);
+    for (const code of ['allow', 'policy_denied', 'quota_exceeded', 'invalid_credential', 'unknown_route']) {
+      expect(recorded.outcomes.filter(({ decision }) => codeOf(decision) === code).length, code).toBeGreaterThan(0);
+    }
   });
 
   test('by another bundle the differences are those that the whole requests show', async () => {
-    const bundle = changedBundle();
-    const { generation, close: closeChanged } = await recorded.trial.load([parseBundle('authz', readFileSync(bundle))]);
-    const { impact, code } = await replay(['--bundle', bundle]);
-    const redecide = createRedecide(recorded.trial.tryOnce);
-    const expected = new Map<string, number>();
-    let losers = 0;
-    for (const outcome of recorded.outcomes) {
-      const again = await redecide(outcome, generation);
-      const change = again === undefined ? undefined : changeOf(outcome, again);
-      if (change !== undefined) expected.set(change, (expected.get(change) ?? 0) + 1);
-      if (change === 'allow_to_deny') losers += 1;
-    }
-    closeChanged();
-    const { reasons: _, upstream: __, ...told } = impact.by_change;
-    expect(told).toEqual(Object.fromEntries(expected));
-    expect(losers).toBeGreaterThan(CASES / 1000);
+    const { bundle, changes, upstreams, losers } = await changed();
+    const { impact, code } = await replay(['--bundle', bundle.file], bundle.log);
+    const { reasons: _, ...told } = impact.by_change;
+    expect(told).toEqual(Object.fromEntries(changes));
+    expect(impact.changed).toBe([...changes.values()].reduce((sum, count) => sum + count, 0));
     expect(code).toBe(1);
-    for (const { change, to } of impact.changes) {
-      if (change === 'allow_to_deny') expect(to).toMatch(/^deny (?:403 policy_denied|404 unknown_route|413|429)/);
-    }
+    expect(losers).toBeGreaterThan(CASES / 1000);
+    expect(upstreams).toBeGreaterThan(CASES / 1000);
   });
 
-  test('against the old bundle another upstream shows, and the charges that would be others', async () => {
-    const bundle = changedBundle();
-    const { impact } = await replay(['--bundle', bundle, '--compare-with', SHIPPED]);
-    const expected = recorded.outcomes.filter(
-      ({ decision, inspected }) =>
-        decision.kind === 'allow' && inspected?.kind === 'inspected' && inspected.route?.model === 'llama-3-8b',
-    );
-    expect(impact.by_change['upstream']).toBeGreaterThan(0);
-    expect(impact.by_change['upstream']).toBeLessThanOrEqual(expected.length);
-    const same = await replay(['--bundle', SHIPPED, '--compare-with', SHIPPED, '--expect-unchanged']);
-    expect(same.impact.changed).toBe(0);
-    expect(impact.charges.length).toBeGreaterThan(0);
+  test('against the old bundle another upstream shows too, and what would be charged otherwise', async () => {
+    const { bundle, changes, upstreams, charged } = await changed();
+    const { impact } = await replay(['--bundle', bundle.file, '--compare-with', SHIPPED], bundle.log);
+    const { reasons: _, ...told } = impact.by_change;
+    expect(told).toEqual({ ...Object.fromEntries(changes), upstream: upstreams });
+    const effects = impact.charges.map(({ limit, tenant, before, after }) => [`${limit} ${tenant}`, before, after]);
+    expect(effects.length).toBeGreaterThan(0);
+    expect(new Map(effects.map(([key, ...sums]) => [key, sums]))).toEqual(charged);
+    const same = await replay(['--bundle', SHIPPED, '--compare-with', SHIPPED, '--expect-unchanged'], bundle.log);
+    expect({ changed: same.impact.changed, charges: same.impact.charges, code: same.code }).toEqual({
+      ...{ changed: 0, charges: [], code: 0 },
+    });
   });
 
   test('a log that is compressed, read twice, mixed and damaged gives the same', async () => {
@@ -126,6 +111,61 @@ describe(`replay of ${CASES} decisions`, () => {
   });
 });
 
+/** What the whole requests, of which events hold a part, come to by the changed bundle. */
+async function changed(): Promise<Changed> {
+  const file = changedBundle();
+  const { generation, close: closed } = await recorded.trial.load([parseBundle('authz', readFileSync(file))]);
+  const redecide = createRedecide(recorded.trial.tryOnce);
+  const changes = new Map<string, number>();
+  const sums = new Map<string, readonly [Sum, Sum]>();
+  let upstreams = 0;
+  for (const outcome of recorded.outcomes) {
+    const again = await redecide(outcome, generation);
+    const change = again === undefined ? undefined : changeOf(outcome, again);
+    if (change !== undefined) changes.set(change, (changes.get(change) ?? 0) + 1);
+    else if (again !== undefined && upstreamOf(outcome) !== upstreamOf(again)) upstreams += 1;
+    charge(sums, 0, outcome);
+    if (again !== undefined) charge(sums, 1, again);
+  }
+  closed();
+  const charged = new Map([...sums].filter(([, [before, after]]) => before.cost !== after.cost));
+  const losers = changes.get('allow_to_deny') ?? 0;
+  return { bundle: { file, log }, changes, upstreams, losers, charged };
+}
+
+interface Changed {
+  readonly bundle: { readonly file: string; readonly log: string };
+  readonly changes: ReadonlyMap<string, number>;
+  readonly upstreams: number;
+  readonly losers: number;
+  readonly charged: ReadonlyMap<string, readonly [Sum, Sum]>;
+}
+
+interface Sum {
+  requests: number;
+  cost: number;
+}
+
+function charge(sums: Map<string, readonly [Sum, Sum]>, side: 0 | 1, outcome: Outcome): void {
+  const { decision, plans, quota, principal } = outcome;
+  if (decision.kind === 'deny' || quota?.plan === undefined) return;
+  for (const { terms } of plans?.[quota.plan] ?? []) {
+    const key = `${terms.name} ${principal?.tenant ?? '-'}`;
+    const sum: readonly [Sum, Sum] = sums.get(key) ?? [
+      { requests: 0, cost: 0 },
+      { requests: 0, cost: 0 },
+    ];
+    sums.set(key, sum);
+    sum[side].requests += 1;
+    sum[side].cost += terms.cost;
+  }
+}
+
+function upstreamOf({ decision }: Outcome): string | undefined {
+  if (decision.kind === 'deny') return undefined;
+  return decision.setHeaders.find(([name]) => name === 'x-sallyport-upstream')?.[1];
+}
+
 async function replay(
   flags: readonly string[],
   logs = log,
@@ -135,9 +175,18 @@ async function replay(
   return { impact: JSON.parse(ran.stdout || '{}') as Impact, code: ran.code, stderr: ran.stderr };
 }
 
+function codeOf(decision: Outcome['decision']): string {
+  return decision.kind === 'allow' ? 'allow' : decision.code;
+}
+
 function linesOf(config: Config, outcomes: readonly Outcome[]): readonly string[] {
-  const { decision_log: log, labels } = config;
-  const write = createWriteEvent({ config: log, labels, instanceId: 'recorded', nextSpanId: () => '00000000000000aa' });
+  const { decision_log, labels } = config;
+  const write = createWriteEvent({
+    config: decision_log,
+    labels,
+    instanceId: 'recorded',
+    nextSpanId: () => '00000000000000aa',
+  });
   return outcomes.map((outcome, index) => write(outcome, index + 1).line);
 }
 
@@ -193,82 +242,4 @@ async function decideMany(config: Config, trial: Trial, generation: Generation):
   }
   await quotas.stop();
   return outcomes;
-}
-
-function drawCaller(random: Random): Authentication {
-  const peer = random.chance(0.2) ? drawPeer(random) : null;
-  const drawn = random.next();
-  if (drawn < 0.03) return { kind: 'refused', code: 'invalid_credential', cause: 'expired' };
-  if (drawn < 0.1) return { kind: 'anonymous', peer, stripHeaders: [] };
-  const isKey = drawn < 0.3;
-  const principal: Principal = {
-    kind: isKey ? 'api_key' : 'jwt',
-    subject: `user-${random.below(40)}`,
-    ...(isKey ? { keyId: `key-${random.below(40)}` } : { issuer: 'https://issuer.test' }),
-    ...(isKey && random.chance(0.5) ? { models: [random.pick(['llama-3-8b', 'mistral-7b'])] } : {}),
-    tenant: random.pick(['tenant-a', 'tenant-a', 'tenant-b', 'tenant-c']),
-    ...(random.chance(0.03) ? {} : { tier: random.pick(['free', 'premium', 'internal']) }),
-    roles: random.chance(0.3) ? ['batch'] : [],
-    scopes: [],
-    claims: { team: 'research' },
-    credentials: [],
-    demo: false,
-  };
-  return { kind: 'verified', principal, peer, stripHeaders: [] };
-}
-
-function drawPeer(random: Random): Peer {
-  const kind = random.below(3);
-  if (kind === 0) {
-    return { spiffeId: 'spiffe://mesh.test/ns/a/sa/gateway', trustDomain: 'mesh.test', dnsSans: ['gateway.test'] };
-  }
-  return kind === 1 ? { dnsSans: ['batch.test'] } : { dnsSans: [], subject: 'CN=batch,O=test' };
-}
-
-function drawRequest(random: Random): AccessRequest {
-  const model = random.pick(['llama-3-8b', 'mistral-7b', 'gpt-unknown']);
-  const tenant = random.pick(['tenant-a', 'tenant-b']);
-  const drawn = random.next();
-  if (drawn < 0.45) return toRequest(random, 'POST', '/v1/chat/completions', chatBody(random, model));
-  if (drawn < 0.85) return toRequest(random, 'POST', `/${tenant}/${model}/infer`, infer(random));
-  if (drawn < 0.88) return toRequest(random, 'GET', `/${tenant}/${model}/infer`, '');
-  if (drawn < 0.93) return toRequest(random, 'OPTIONS', '/v1/chat/completions', '');
-  if (drawn < 0.95) return toRequest(random, 'POST', '/no/such', '');
-  if (drawn < 0.97) return toRequest(random, 'POST', `/${tenant}/../${model}/infer`, '');
-  return toRequest(random, 'POST', '/v1/chat/completions', '{"model":');
-}
-
-function chatBody(random: Random, model: string): string {
-  return JSON.stringify({
-    model,
-    messages: [{ role: 'user', content: 'x'.repeat(random.below(4_000)) }],
-    ...(random.chance(0.5) ? { max_tokens: 1 + random.below(9_000) } : {}),
-    ...(random.chance(0.2) ? { n: 1 + random.below(4) } : {}),
-    ...(random.chance(0.3) ? { stream: random.chance(0.5) } : {}),
-  });
-}
-
-function infer(random: Random): string {
-  return random.chance(0.05) ? 'x'.repeat(59_000 + random.below(8_000)) : '{"prompt":"hello"}';
-}
-
-function toRequest(random: Random, method: string, target: string, text: string): AccessRequest {
-  const body = new TextEncoder().encode(text);
-  return toAccessRequest({
-    door: 'ext_authz_grpc',
-    method,
-    target,
-    host: 'gateway.test',
-    scheme: 'https',
-    headers: [
-      ...(text === '' ? [] : [['content-type', 'application/json'] as const]),
-      ...(method === 'OPTIONS' && random.chance(0.8)
-        ? [['origin', 'https://app.test'] as const, ['access-control-request-method', 'POST'] as const]
-        : []),
-    ],
-    body,
-    complete: true,
-    declaredLength: body.length,
-    address: `192.0.2.${1 + random.below(60)}`,
-  });
 }

@@ -23,6 +23,7 @@ import {
   makeDoorCertificates,
 } from '../support/certificates.ts';
 import { anonymous, core, generation, NAMED, tenantA } from '../support/core.ts';
+import { createEventFile } from '../support/event-file.ts';
 import { decodeCheckResponse, encodeCheckRequest } from '../support/ext-authz-proto.ts';
 import { createCheckClient } from '../support/grpc-client.ts';
 import { ask } from '../support/http-client.ts';
@@ -473,9 +474,7 @@ async function askService(
     client.close();
     await service.stop();
   }
-  const lines = readFileSync(eventsFile, 'utf8').trimEnd().split('\n');
-  // Each line is an event that the service wrote.
-  return { events: lines.map((line) => JSON.parse(line) as DecisionEvent), count: Math.ceil(count / 2) * 2 };
+  return { events: createEventFile(eventsFile).all(), count: Math.ceil(count / 2) * 2 };
 }
 
 const SHIPPED_DECISION = { decision: 'authz/decision', limits: 'authz/limits', result: 'sallyport' };

@@ -29,12 +29,12 @@ function headOf({ lines, decisions, replayable, core, equal, changed, other_reas
 }
 
 function changesOf({ by_change: byChange, changes }: Impact): string[] {
-  return Object.keys(TITLES).flatMap((change) => {
+  return TITLES.flatMap(([change, what]) => {
     const groups = changes.filter((group) => group.change === change);
     if (groups.length === 0) return [];
     const shown = groups.slice(0, MAX_SHOWN);
     const more = groups.length - shown.length;
-    const title = `${TITLES[change as ChangeGroup['change']]}: ${byChange[change]}`;
+    const title = `${what}: ${byChange[change]}`;
     return [
       '',
       title,
@@ -44,14 +44,14 @@ function changesOf({ by_change: byChange, changes }: Impact): string[] {
   });
 }
 
-const TITLES: Readonly<Record<ChangeGroup['change'], string>> = {
-  allow_to_deny: 'allow to deny',
-  deny_to_allow: 'deny to allow',
-  status: 'another status or code',
-  upstream: 'another upstream',
-  routed: 'another route: refused for its route before, and now the policy would be asked',
-  reasons: 'other reasons only',
-};
+const TITLES: readonly (readonly [ChangeGroup['change'], string])[] = [
+  ['allow_to_deny', 'allow to deny'],
+  ['deny_to_allow', 'deny to allow'],
+  ['status', 'another status or code'],
+  ['upstream', 'another upstream'],
+  ['routed', 'another route: refused for its route before, and now the policy would be asked'],
+  ['reasons', 'other reasons only'],
+];
 
 const MAX_SHOWN = 20;
 

@@ -38,8 +38,9 @@ function faultOf(error: unknown): ClientFault {
   // The client has no code for it where it asks for no topic to be made.
   if (error instanceof Error && error.message.startsWith('Unknown topic')) return UNKNOWN_TOPIC;
   const codes = codesOf(error, 0);
-  const code = codes.find((each) => !each.startsWith('PLT_KFK_')) ?? codes[0] ?? 'failed';
-  return { code, message: codes.length === 0 ? 'failed' : [...new Set(codes)].join(', ') };
+  const telling = codes.filter((code) => !code.startsWith('PLT_KFK_'));
+  const [code = 'failed', ...more] = new Set(telling.length === 0 ? codes : telling);
+  return { code, message: [code, ...more].join(', ') };
 }
 
 function codesOf(error: unknown, depth: number): readonly string[] {

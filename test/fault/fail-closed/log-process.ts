@@ -16,6 +16,8 @@ export interface LogTrial {
 
 /** More than a pipe and the queue hold together, so that a reader who sleeps makes events drop. */
 const ROUNDS = 200;
+/** A call with a token and one without in each, and the activation before them. */
+const EVENTS = ROUNDS * 2 + 1;
 
 /** A service of its own process with that sink: the same answers as ever, and each event written or counted? */
 export async function runLogTrial({ sink, reader }: LogTrial): Promise<string> {
@@ -27,7 +29,7 @@ export async function runLogTrial({ sink, reader }: LogTrial): Promise<string> {
   await issuer.writeJwks(jwksFile);
   const config = {
     ...(await toServiceConfig({ issuer, jwksFile })),
-    decision_log: { sinks: [sink], queue: { max_events: 50 } },
+    decision_log: { sinks: [sink], queue: { max_events: 50 }, aggregate: { above_per_second: 1_000_000 } },
   };
   const serve = (configFile: string): string =>
     `'${process.execPath}' '${join(ROOT, 'src/main.ts')}' serve --config '${configFile}'`;
@@ -42,9 +44,9 @@ export async function runLogTrial({ sink, reader }: LogTrial): Promise<string> {
     if (answers !== '200 401') return `other answers: ${answers}`;
     const accounted = await eventually(async () => {
       const written = (await readFile(eventsFile, 'utf8')).split('\n').length - 1;
-      return written + (await droppedOf(service)) === ROUNDS * 2 ? true : undefined;
+      return written + (await droppedOf(service)) === EVENTS ? true : undefined;
     }, 10_000).catch(async () => false);
-    if (!accounted) return `${ROUNDS * 2} events, ${await droppedOf(service)} of them counted as dropped`;
+    if (!accounted) return `${EVENTS} events, ${await droppedOf(service)} of them counted as dropped`;
     return 'same answers, every event accounted for';
   } finally {
     await service.stop();

@@ -40,7 +40,7 @@ test.each([
     'claims',
     { input: ['request', 'identity.claims.email'] },
     'decision_log.input[1]',
-    '`identity.claims.email` is never logged: `identity` has kind, subject, issuer, tenant, tier, roles, scopes, key_id',
+    '`identity.claims.email` is never logged: `identity` has kind, subject, issuer, tenant, tier, roles, scopes, key_id, models',
   ],
   ['a result whole', { result: ['*'] }, 'decision_log.result[0]', 'a result is never logged whole: name its members'],
   ['a denial’s body', { result: ['body'] }, 'decision_log.result[0]', 'a body is never logged: remove `body`'],

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -28,7 +28,7 @@ describe('sallyport replay', () => {
       ['--log', 'x', ...BUNDLE, '--only', 'colour=red'],
       '`--only` does not know `colour=red`',
     ],
-    ['with a number that is none', ['--log', 'x', ...BUNDLE, '--max-changes', '-1'], 'is no number of changes'],
+    ['with a number that is none', ['--log', 'x', ...BUNDLE, '--max-changes', '1.5'], 'is no number of changes'],
     [
       'with both bounds',
       ['--log', 'x', ...BUNDLE, '--max-changes', '1', '--expect-unchanged'],
@@ -90,9 +90,15 @@ describe('sallyport replay', () => {
       lineOf({ decision_id: 'a\u001b[2J' }),
       lineOf({ sequence: 2, decision: 'deny', code: 'unknown_route', status: 404, decision_id: 'b\u001b[2J' }),
     ]);
-    const { stdout } = await replay(['--log', file, ...BUNDLE]);
+    const shipped = readFileSync('sallyport.yaml', 'utf8');
+    const config = write('short.yaml', [
+      shipped
+        .replace('bundles/authz.tar.gz', join(process.cwd(), 'bundles/authz.tar.gz'))
+        .replace(/^decision_log:\n(?: .*\n)+/m, 'decision_log: {input: [request.method, identity.kind]}\n'),
+    ]);
+    const { stdout } = await replay(['--log', file, ...BUNDLE, '--config', config]);
     expect(stdout).toContain('not replayable, by what the events do not tell');
-    expect(stdout).toMatch(/add to `decision_log.input`: .*peer.dns_sans/);
+    expect(stdout).toMatch(/add to `decision_log.input`: request.size/);
     expect(stdout).toContain('another route: refused for its route before');
     expect(stdout).not.toContain('\u001b');
   });

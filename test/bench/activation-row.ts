@@ -1,0 +1,130 @@
+import { mkdtemp } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ask } from '../support/http-client.ts';
+import { eventually } from '../support/programs.ts';
+import { startService, toServiceConfig } from '../support/service.ts';
+import { createTestIssuer } from '../support/tokens.ts';
+import { ROOT } from '../support/tools.ts';
+import { archiveOf, BUNDLE_TOKEN, startBundleServer } from './bundle-server.ts';
+import { benchClaims, toGrpcCall } from './calls.ts';
+import { LINE } from './loop-probe.ts';
+import type { Figures, Row, RowTools } from './row.ts';
+import { startTask, writeBytes } from './servers.ts';
+
+const DATA_BYTES = 12_000_000;
+const CHECKS_PER_SECOND = 200;
+
+/**
+ * A service at 200 checks a second takes over a bundle with 12 MB of data from a bundle server: `activation_ms` from
+ * having downloaded it to in force, `trial_ms` of that in the worker, `blocked_ms` the longest that the event loop stood
+ * still, and what the checks of that time took, from when each was due.
+ */
+export async function createActivationRow({ folder, started }: RowTools): Promise<Row> {
+  const server = await started(startBundleServer(folder));
+  const archives = [await archiveOf('large-1', withManyTenants), await archiveOf('large-2', withManyTenants)];
+  const own = await mkdtemp(join(folder, 'activation-'));
+  const issuer = await createTestIssuer({ algorithm: 'RS256' });
+  const jwksFile = join(own, 'jwks.json');
+  await issuer.writeJwks(jwksFile);
+  const small = await server.publish(await archiveOf('small'));
+  await server.promote(small);
+  const service = await started(
+    startService({
+      config: {
+        ...(await toServiceConfig({ issuer, jwksFile, eventsFile: join(own, 'events.jsonl') })),
+        bundles: {
+          authz: {
+            url: server.url,
+            credentials: { bearer_token: BUNDLE_TOKEN },
+            polling: { long_poll_seconds: 60, min_delay_seconds: 1, max_delay_seconds: 2 },
+            trust: server.trust,
+          },
+        },
+        agent: { data_dir: own },
+      },
+      launch: (file) => [
+        process.execPath,
+        '--import',
+        join(ROOT, 'test/bench/loop-probe.ts'),
+        join(ROOT, 'src/main.ts'),
+        'serve',
+        '--config',
+        file,
+      ],
+    }),
+  );
+  const { program } = service;
+  const body = await writeBytes(folder, 'paced', [toGrpcCall(await issuer.mint(benchClaims()))]);
+  const checks = await started(startTask('paced-checks.ts', [String(service.port('ext_authz_grpc')), body]));
+
+  let questions = 0;
+  const blockedMs = async (): Promise<number> => {
+    questions += 1;
+    program.signal('SIGUSR2');
+    const line = await program.waitForLine((candidate) => candidate.startsWith(`${LINE} ${questions} `));
+    return Number(line.split(' ')[2]);
+  };
+  const inForce = async (): Promise<{ readonly version: number; readonly tookMs: number }> => {
+    const { body: text } = await ask(service.port('operations'), { path: '/v1/status' });
+    // The service's own status.
+    const { authz } = (JSON.parse(text) as ServiceStatus).bundles;
+    return { version: authz.version, tookMs: authz.activatedAtEpochMs - authz.downloadedAtEpochMs };
+  };
+  /** Log lines of the trial so far, and what the last of them says. */
+  const trialMs = (): number => {
+    const line = program.lines().findLast((candidate) => candidate.includes('bundles passed their trial'));
+    return line === undefined ? Number.NaN : (JSON.parse(line) as { readonly loadMs: number }).loadMs;
+  };
+
+  return {
+    warmsOnce: true,
+    rounds: 3,
+    measure: async (round): Promise<Figures> => {
+      // Signed anew, the same content is a new version; every other round it is other content.
+      const release = await server.publish(archives[round % 2] ?? new Uint8Array());
+      await checks.run({ per_second: CHECKS_PER_SECOND });
+      await blockedMs();
+      await server.promote(release);
+      const { tookMs } = await eventually(async () => {
+        const now = await inForce();
+        return now.version === release.version ? now : undefined;
+      }, 60_000);
+      const blocked = await blockedMs();
+      return { activation_ms: tookMs, trial_ms: trialMs(), blocked_ms: blocked, ...(await checks.run({ finish: 1 })) };
+    },
+  };
+}
+
+interface ServiceStatus {
+  readonly bundles: {
+    readonly authz: {
+      readonly version: number;
+      readonly activatedAtEpochMs: number;
+      readonly downloadedAtEpochMs: number;
+    };
+  };
+}
+
+/** The catalog of a provider with so many tenants that its JSON has 12 MB. */
+export function withManyTenants(text: string): string {
+  // The checked-in data has this shape; `check-data` proves it.
+  const data = JSON.parse(text) as Catalog;
+  const { tenants, models } = data.catalog;
+  const perTenant = (own: string): number =>
+    JSON.stringify(tenants[own]).length +
+    Object.keys(models).reduce((sum, model) => sum + 2 * own.length + model.length + 7, own.length + 4);
+  for (let number = 0, bytes = 0; bytes < DATA_BYTES; number += 1) {
+    const own = `tenant-${String(number).padStart(6, '0')}`;
+    tenants[own] = { tiers: ['free', 'premium', 'internal'], open_to_tiers: [] };
+    for (const [model, { upstreams }] of Object.entries(models)) upstreams[own] = `${own}-${model}`;
+    bytes += perTenant(own);
+  }
+  return JSON.stringify(data);
+}
+
+interface Catalog {
+  readonly catalog: {
+    readonly tenants: Record<string, object>;
+    readonly models: Readonly<Record<string, { readonly upstreams: Record<string, string> }>>;
+  };
+}
