@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { Bundle } from './bundle/bundle.ts';
-import { BundleError } from './bundle/errors.ts';
+import { BundleError, cutFault } from './bundle/errors.ts';
 import type { Config } from './config/config.ts';
 import type { StartTimer } from './decision/ports.ts';
 import type { Logger } from './telemetry/logger.ts';
@@ -50,7 +50,7 @@ export function createExamine(parts: ExamineParts): (bundles: readonly Bundle[],
     });
     try {
       const result = await answerOf(worker, parts, signal);
-      if (result.kind === 'failed') throw new BundleError('bundle_rejected', result.message);
+      if (result.kind === 'failed') throw new BundleError('bundle_rejected', cutFault(result.message));
       const revisions = Object.fromEntries(bundles.map(({ name, revision }) => [name, revision]));
       logger.info({ revisions, ...result }, 'bundles passed their trial');
     } finally {
@@ -70,7 +70,7 @@ function answerOf(
 ): Promise<ExaminationResult> {
   return new Promise((resolve, reject) => {
     const refuse = (message: string, cause?: unknown): void =>
-      reject(new BundleError('bundle_rejected', message, { cause }));
+      reject(new BundleError('bundle_rejected', cutFault(message), { cause }));
     const stopTimer = startTimer(timeoutMs, () =>
       refuse(`its trial took longer than ${timeoutMs} ms: a rule loops, or \`agent.trial.timeout_ms\` is too short`),
     );

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { type Activator, createActivator } from './bundle/activator.ts';
+import { loadAgentId } from './bundle/agent/agent-id.ts';
 import { createStatusReporter } from './bundle/agent/status-reporter.ts';
 import type { CandidateSet } from './bundle/agent/trial-candidate.ts';
 import type { Bundle } from './bundle/bundle.ts';
@@ -20,7 +21,7 @@ import { withRollout } from './rollout/with-rollout.ts';
 import type { Health } from './telemetry/health.ts';
 import type { Logger } from './telemetry/logger.ts';
 import type { Metrics } from './telemetry/metrics.ts';
-import { startSystemTimer, systemClock } from './telemetry/system-clock.ts';
+import { startSystemTimer, systemClock, threadCpuMs } from './telemetry/system-clock.ts';
 import { programVersion } from './telemetry/version.ts';
 import { MAX_WAIT_MS, neededEntrypoints, trialPorts } from './trial.ts';
 
@@ -61,6 +62,7 @@ export function createInForce(parts: InForceParts): InForce {
   const observe = createObserve({
     config: config.rollout.observe,
     clock: systemClock,
+    nowEpochMs: () => rollout.nowEpochMs(),
     startTimer: startSystemTimer,
     logger,
     metrics: metrics.rollout,
@@ -72,11 +74,13 @@ export function createInForce(parts: InForceParts): InForce {
     ...(dataDir === undefined ? {} : { stateFile: join(dataDir, 'rollout.json') }),
     clock: systemClock,
     startTimer: startSystemTimer,
+    cpuMs: threadCpuMs,
     schedule: (step) => void setImmediate(step),
     random: Math.random,
     newSalt: () => randomBytes(32).toString('hex'),
     currentGeneration: generations.current,
     redecide: createRedecide(createTry(trialPorts(config))),
+    promote: ({ bundle, sha256 }, putInForce) => activator.promote(bundle, sha256, putInForce),
     logger,
     metrics: metrics.rollout,
   });
@@ -120,6 +124,7 @@ export function createInForce(parts: InForceParts): InForce {
       rollout.setOrder(order, trips);
     },
     refusesCandidate: (sha256) => rollout.refusesCandidate(sha256),
+    candidateDecides: (sha256) => rollout.decides(sha256),
     onStaleness: () => tellReady(),
     onChange: () => reporter?.changed(),
     labels: config.labels,
@@ -134,9 +139,11 @@ export function createInForce(parts: InForceParts): InForce {
     createStatusReporter({
       config: config.agent.status,
       status: () => activator.status(),
-      candidateOf: (bundle) => ({ ...rollout.candidateStatus(bundle) }),
+      candidateOf: (bundle) => ({
+        ...rollout.candidateStatus(bundle, activator.status().get(bundle)?.candidate?.sha256),
+      }),
       labels: config.labels,
-      instanceId,
+      instanceId: loadAgentId(config.agent.data_dir, instanceId),
       version: programVersion(),
       clock: systemClock,
       startTimer: startSystemTimer,
@@ -144,19 +151,15 @@ export function createInForce(parts: InForceParts): InForce {
       logger,
     });
 
+  rollout.onChanged(() => reporter?.changed());
   rollout.onPromoted(({ bundle, sha256, revision }) => {
     recordAdministrative({ action: 'candidate_promoted', details: { bundle, revision, sha256 } });
     if (onTrial !== undefined) afterActivation(onTrial.rules);
     onTrial = undefined;
-    activator.promoted(bundle, sha256).then(
-      () => reporter?.changed(),
-      (error: unknown) => logger.error({ bundle, sha256, error }, 'a promoted bundle could not be kept'),
-    );
   });
   rollout.onTakenBack(({ bundle, sha256, revision }, reason) => {
     recordAdministrative({ action: 'candidate_taken_back', details: { bundle, revision, sha256, reason } });
     onTrial = undefined;
-    reporter?.changed();
   });
 
   async function load(bundles: readonly Bundle[]): Promise<LoadedGeneration> {

@@ -59,7 +59,7 @@ export function createService(config: Config): Service {
     recordAdministrative: (event) => decisionLog.recordAdministrative(event),
   });
   const { inForce } = decider;
-  const authorize = withDecisionLog(withMetrics(decider.authorize, metrics), decisionLog);
+  const authorize = withMetrics(withDecisionLog(decider.authorize, decisionLog), metrics);
   const doors = createDoors(config, authorize, { limit: decider.limitDescriptors, logger, metrics });
   const operations = createOperations({
     config: config.operations,

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Bundle } from './bundle/bundle.ts';
-import { parseJson } from './bundle/documents.ts';
+import { cutFault } from './bundle/errors.ts';
+import { parseJson } from './bundle/member-json.ts';
 import { parseRequestCases, runRequestCase } from './cases/request-case.ts';
 import { isObject } from './decision/json.ts';
 import { createTry } from './decision/trial.ts';
@@ -19,7 +20,7 @@ async function examine({ config, bundles, warmUpMs }: Examination): Promise<Exam
   for (const one of cases) {
     const { failures } = await runRequestCase(one, decided, tryOnce);
     const [first] = failures;
-    if (first !== undefined) return { kind: 'failed', message: `its own case \`${one.name}\` fails: ${first}` };
+    if (first !== undefined) return failed(`its own case \`${one.name}\` fails: ${first}`);
   }
   let slowestMs = 0;
   const untilMs = performance.now() + warmUpMs;
@@ -34,6 +35,11 @@ async function examine({ config, bundles, warmUpMs }: Examination): Promise<Exam
   return { kind: 'passed', cases: cases.length, loadMs, slowestMs };
 }
 
+/** Cut here, so that a long text does not travel. */
+function failed(message: string): ExaminationResult {
+  return { kind: 'failed', message: cutFault(message) };
+}
+
 function toBundle(parts: BundleParts): Bundle {
   const dataValue = parseJson('data.json', parts.data);
   if (!isObject(dataValue)) throw new Error('its data are no object');
@@ -46,5 +52,5 @@ try {
   // Only `examine.ts` starts this file.
   parentPort?.postMessage(await examine(workerData as Examination));
 } catch (error) {
-  parentPort?.postMessage({ kind: 'failed', message: error instanceof Error ? error.message : String(error) });
+  parentPort?.postMessage(failed(error instanceof Error ? error.message : String(error)));
 }

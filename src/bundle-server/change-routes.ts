@@ -6,6 +6,7 @@ import type { Author, Changes } from './changes.ts';
 import type { ServedBundle } from './config.ts';
 import { nameIn } from './delivery.ts';
 import type { TokenHolder } from './rights.ts';
+import { createUploads } from './uploads.ts';
 import { MAX_JWS } from './verifier.ts';
 
 /** What authors and operators send. Rights were looked at before any of it. */
@@ -33,6 +34,9 @@ export interface ChangeRoutesPorts {
 export function createChangeRoutes(ports: ChangeRoutesPorts): ChangeRoutes {
   const { bundles, changes, maxArchiveBytes, transferMs, startTimer, parseJson } = ports;
 
+  /** How many bodies of archives are held now, by the token they came with. */
+  const uploads = createUploads();
+
   const upload =
     (store: (name: string, bytes: Uint8Array, jws: string, author: Author) => Promise<Answer>): RequestHandler =>
     async (request, response) => {
@@ -41,10 +45,17 @@ export function createChangeRoutes(ports: ChangeRoutesPorts): ChangeRoutes {
       if (jws === undefined || signatures.length !== 1 || jws.length > MAX_JWS || encodings.length > 0) {
         return sendAnswer(response, NO_SIGNATURE);
       }
-      const limits = { maxBytes: maxArchiveBytes, deadlineMs: transferMs };
-      const bytes = await readBytes(request, limits, startTimer);
-      if (!Buffer.isBuffer(bytes)) return sendAnswer(response, bodyRefusal(bytes));
-      return sendAnswer(response, await store(nameIn(request), bytes, jws, authorOf(request, response)));
+      const author = authorOf(request, response);
+      const end = uploads.begin(author.who);
+      if (end === undefined) return sendAnswer(response, TOO_MANY_UPLOADS);
+      try {
+        const limits = { maxBytes: maxArchiveBytes, deadlineMs: transferMs };
+        const bytes = await readBytes(request, limits, startTimer);
+        if (!Buffer.isBuffer(bytes)) return sendAnswer(response, bodyRefusal(bytes));
+        return sendAnswer(response, await store(nameIn(request), bytes, jws, author));
+      } finally {
+        end();
+      }
     };
 
   /** Reads a body of exactly this member, a text. */
@@ -85,6 +96,8 @@ const NO_SIGNATURE = refusal(
   'bad_request',
   'the archive is sent as it is, with its one signature in the header `x-sallyport-signature`',
 );
+
+const TOO_MANY_UPLOADS = refusal(503, 'too_many_uploads', 'others are publishing just now; come again');
 
 function authorOf({ socket }: Request, response: Response): Author {
   // Set by the server once the right was found, before any of these routes.

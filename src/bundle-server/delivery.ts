@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Clock, StartTimer } from '../decision/ports.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -7,6 +6,7 @@ import type { Archives } from './archives.ts';
 import { type Catalog, deltaKey, type Release, type Shelf } from './catalog.ts';
 import type { ServedBundle } from './config.ts';
 import { channelFor, parseLabels } from './labels.ts';
+import type { OrderAnswer } from './order-answers.ts';
 import { digestsOf, etagOf, parseIfNoneMatch, parsePrefer } from './prefer.ts';
 import type { Waiters } from './waiters.ts';
 
@@ -25,7 +25,7 @@ export interface DeliveryPorts {
   readonly catalog: Catalog;
   readonly archives: Archives;
   readonly waiters: Waiters;
-  readonly tripsOf: (bundle: string, sha256: string) => readonly string[];
+  readonly orderAnswer: (bundle: string) => OrderAnswer | undefined;
   readonly maxWaitSeconds: number;
   /** How long an answer may take to leave. */
   readonly transferMs: number;
@@ -35,7 +35,8 @@ export interface DeliveryPorts {
 }
 
 export function createDelivery(ports: DeliveryPorts): Delivery {
-  const { bundles, catalog, archives, waiters, tripsOf, maxWaitSeconds, transferMs, clock, startTimer, logger } = ports;
+  const { bundles, catalog, archives, waiters, orderAnswer, maxWaitSeconds, transferMs, clock, startTimer, logger } =
+    ports;
 
   /**
    * Answers `look` at once when it is new to the client, else once it is, else 304 when the time is up. A waiting
@@ -44,6 +45,7 @@ export function createDelivery(ports: DeliveryPorts): Delivery {
   async function whenNew(
     request: Request,
     response: Response,
+    topic: string,
     look: () => { readonly etag: string; readonly send: () => Promise<void> } | undefined,
   ): Promise<void> {
     const tags = parseIfNoneMatch(request.headersDistinct['if-none-match'] ?? []);
@@ -57,8 +59,7 @@ export function createDelivery(ports: DeliveryPorts): Delivery {
       if (found === undefined) return sendAnswer(response, NOTHING_PROMOTED);
       response.set('etag', found.etag);
       if (!tags.has(found.etag) && !tags.has('*')) return found.send();
-      // Bundle names are of the path, which the router has matched against those of the config.
-      const ended = await waiters.wait(nameIn(request), untilMs - clock.now().monotonicMs, gone.signal);
+      const ended = await waiters.wait(topic, untilMs - clock.now().monotonicMs, gone.signal);
       if (gone.signal.aborted) return;
       if (ended === 'full') {
         response.removeHeader('etag');
@@ -107,7 +108,7 @@ export function createDelivery(ports: DeliveryPorts): Delivery {
       if (query !== undefined && (asked === undefined || !bundle.channels.names.includes(asked))) {
         return sendAnswer(response, refusal(404, 'not_found', 'the bundle has no such channel'));
       }
-      await whenNew(request, response, () => {
+      await whenNew(request, response, name, () => {
         const shelf = catalog.shelf(name);
         const turn = shelf?.channels.get(asked ?? channelFor(bundle, labels, shelf.channels));
         const release = shelf?.byDigest.get(turn?.sha256 ?? '');
@@ -147,28 +148,29 @@ export function createDelivery(ports: DeliveryPorts): Delivery {
       await sendFile(name, release, response, 'application/gzip');
     },
 
-    orders: (request, response) =>
-      whenNew(request, response, () => {
-        const name = nameIn(request);
-        const shelf = catalog.shelf(name);
-        if (shelf === undefined) return undefined;
-        const { order, jws = null } = shelf.order ?? {};
-        const trips = order === undefined ? [] : tripsOf(name, order.candidate.sha256);
-        const etag = `"order:${order?.version ?? 0}:${trips.length === 0 ? '' : digestOfTexts(trips)}"`;
-        return {
-          etag,
-          send: async () => {
-            response.set('content-type', 'application/json');
-            sendWhole(response, JSON.stringify({ order: jws, trips }));
-          },
+    orders: (request, response) => {
+      const name = nameIn(request);
+      return whenNew(request, response, ordersTopic(name), () => {
+        const answer = orderAnswer(name);
+        if (answer === undefined) return undefined;
+        const send = async (): Promise<void> => {
+          response.set('content-type', 'application/json');
+          sendWhole(response, answer.body);
         };
-      }),
+        return { etag: answer.etag, send };
+      });
+    },
   };
 }
 
 const NO_BUNDLE = refusal(404, 'not_found', 'there is no such bundle');
 const NOTHING_PROMOTED = refusal(404, 'nothing_promoted', 'nothing was promoted to that channel yet');
 const TOO_MANY_WAIT = refusal(503, 'too_many_wait', 'too many clients wait; come again, or do not wait');
+
+/** What those who wait for orders of a bundle wait on; the others wait on its name. */
+export function ordersTopic(bundle: string): string {
+  return `${bundle}/orders`;
+}
 
 /** The bundle of the path, without the suffix that asks for its signature. */
 export function nameIn(request: Request): string {
@@ -185,10 +187,6 @@ function deltaOf(request: Request, shelf: Shelf, { claims }: Release, opaDeltas:
     takesDelta && opaDeltas ? digestsOf(parseIfNoneMatch(request.headersDistinct['if-none-match'] ?? [])) : [];
   const [base] = named !== undefined && more.length === 0 ? [named] : tags;
   return base === undefined ? undefined : shelf.deltas.get(deltaKey(claims.version, base));
-}
-
-function digestOfTexts(texts: readonly string[]): string {
-  return createHash('sha256').update(texts.join('\n')).digest('hex').slice(0, 32);
 }
 
 function deltaBy(shelf: Shelf | undefined, digest: string): Release | undefined {

@@ -1,5 +1,6 @@
-import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { constants } from 'node:fs';
+import { link, mkdir, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
 import type { Clock } from '../decision/ports.ts';
 import { checkKey, type ObjectStore, type StoredObject } from './object-store.ts';
 
@@ -35,6 +36,7 @@ export function createDiskStore({ folder, clock, uniqueName }: DiskStorePorts): 
     const partial = await writeScratch(bytes);
     try {
       await makeFolder(folder, dirname(path));
+      await refuseLinks(folder, dirname(path));
       await put(partial, path);
       await syncFolder(dirname(path));
     } finally {
@@ -60,7 +62,7 @@ export function createDiskStore({ folder, clock, uniqueName }: DiskStorePorts): 
       await walk(folder, '', found);
       return found;
     },
-    get: (key, maxBytes) => readWhole(pathOf(key), maxBytes),
+    get: (key, maxBytes) => readWhole(folder, pathOf(key), maxBytes),
     create: async (key, bytes) => {
       try {
         await place(key, bytes, link);
@@ -90,16 +92,34 @@ async function walk(folder: string, prefix: string, found: StoredObject[], depth
   }
 }
 
-async function readWhole(path: string, maxBytes: number): Promise<Uint8Array | undefined> {
+/** Follows no link, waits for no pipe, and reads no further than the size that the file was found to have. */
+async function readWhole(root: string, path: string, maxBytes: number): Promise<Uint8Array | undefined> {
   try {
-    await using file = await open(path, 'r');
-    const { size } = await file.stat();
+    await refuseLinks(root, dirname(path));
+    await using file = await open(path, READ_FLAGS);
+    const stats = await file.stat();
+    if (!stats.isFile()) throw new Error('what is stored there is no file');
+    const { size } = stats;
     if (size > maxBytes) throw new Error(`a stored file has ${size} bytes, more than the ${maxBytes} expected`);
-    return new Uint8Array(await file.readFile());
+    const bytes = new Uint8Array(size);
+    for (let at = 0; at < size; ) {
+      const { bytesRead } = await file.read(bytes, at, size - at, at);
+      if (bytesRead === 0) throw new Error('a stored file became shorter while it was read');
+      at += bytesRead;
+    }
+    return bytes;
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** Throws where a folder below the store's own is a link: it could lead anywhere. */
+async function refuseLinks(root: string, folder: string): Promise<void> {
+  const [realRoot, real] = await Promise.all([realpath(root), realpath(folder)]);
+  if (real !== join(realRoot, relative(root, folder))) throw new Error('a folder of the store is a link');
 }
 
 /** A new folder is durable only once the one above it is. */

@@ -92,6 +92,8 @@ function holderIn(locals: { readonly [name: string]: unknown }): TokenHolder | u
   return locals['holder'] as TokenHolder | undefined;
 }
 
+/** What an author signs may lie beyond the times that have a name: then it is the number. */
 function timeOf(epochS: number): string {
-  return new Date(epochS * 1000).toISOString();
+  const date = new Date(epochS * 1000);
+  return Number.isNaN(date.getTime()) ? String(epochS) : date.toISOString();
 }

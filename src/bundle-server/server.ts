@@ -13,11 +13,12 @@ import { type Catalog, createCatalog } from './catalog.ts';
 import { createChangeRoutes } from './change-routes.ts';
 import { createChanges } from './changes.ts';
 import type { BundleServerConfig } from './config.ts';
-import { createDelivery } from './delivery.ts';
+import { createDelivery, ordersTopic } from './delivery.ts';
 import { createDiskStore } from './disk-store.ts';
 import { createFleet } from './fleet.ts';
 import { createFleetRoutes } from './fleet-routes.ts';
 import type { ObjectStore } from './object-store.ts';
+import { createOrderAnswers, type OrderAnswers } from './order-answers.ts';
 import { createRights } from './rights.ts';
 import { createS3Store } from './s3-store.ts';
 import { loadVerifier, type Verifier } from './verifier.ts';
@@ -52,7 +53,12 @@ export function createBundleServer(ports: BundleServerPorts): BundleServer {
   const waiters = createWaiters({ max: limits.max_waiters, startTimer });
   const store = ports.store ?? openStore(ports);
   let running:
-    | { readonly server: Server; readonly connections: Connections; readonly tls: Tls | undefined }
+    | {
+        readonly server: Server;
+        readonly connections: Connections;
+        readonly tls: Tls | undefined;
+        readonly orders: OrderAnswers;
+      }
     | undefined;
   let cancelRefresh: (() => void) | undefined;
 
@@ -80,10 +86,13 @@ export function createBundleServer(ports: BundleServerPorts): BundleServer {
         bundles: Object.keys(config.bundles),
         maxArchiveBytes: limits.max_archive_bytes,
         logger,
-        onChange: (bundle) => waiters.wake(bundle),
+        onChange: (bundle) => {
+          waiters.wake(bundle);
+          waiters.wake(ordersTopic(bundle));
+        },
       });
       await catalog.refresh();
-      const app = compose(ports, { store, catalog, verifier, waiters });
+      const { app, orders } = compose(ports, { store, catalog, verifier, waiters });
       const tls = config.tls && createTls({ files: config.tls, startTimer });
       tls?.start();
       const transferMs = limits.transfer_seconds * 1000;
@@ -97,7 +106,7 @@ export function createBundleServer(ports: BundleServerPorts): BundleServer {
         tls === undefined ? createServer(options, app) : createTlsServer({ ...options, ...tls.serverOptions() }, app);
       server.maxConnections = limits.max_connections;
       if (tls !== undefined && 'setSecureContext' in server) tls.attach(server);
-      running = { server, connections: trackConnections(server), tls };
+      running = { server, connections: trackConnections(server), tls, orders };
       const address = await listen(server, parseListenAddress(config.listen));
       refreshLater(catalog);
       return { address };
@@ -108,6 +117,7 @@ export function createBundleServer(ports: BundleServerPorts): BundleServer {
       cancelRefresh?.();
       waiters.close();
       stopped?.tls?.stop();
+      stopped?.orders.stop();
       await stopped?.connections.drain({
         startTimer,
         graceMs: GRACE_MS,
@@ -143,10 +153,16 @@ function compose(
     maxInstances: limits.max_instances,
     maxInstancesPerToken: limits.max_instances_per_token,
     forgetAfterMs: limits.forget_instance_seconds * 1000,
-    onTrips: (bundle) => waiters.wake(bundle),
+    onTrips: (bundle) => orders.noteTrips(bundle),
+  });
+  const orders = createOrderAnswers({
+    shelfOf: (bundle) => catalog.shelf(bundle),
+    tripsOf: (bundle, sha256, enough) => fleet.trips(bundle, sha256, enough),
+    onChange: (bundle) => waiters.wake(ordersTopic(bundle)),
+    startTimer,
   });
   const changes = createChanges({ store, catalog, verifier, audit: createAuditLog(config.audit_log), clock, logger });
-  return createApp({
+  const app = createApp({
     bundles,
     rights: createRights(config),
     delivery: createDelivery({
@@ -154,7 +170,7 @@ function compose(
       catalog,
       archives,
       waiters,
-      tripsOf: (bundle, sha256) => fleet.trips(bundle, sha256),
+      orderAnswer: (bundle) => orders.answer(bundle),
       maxWaitSeconds: limits.max_wait_seconds,
       transferMs,
       clock,
@@ -172,6 +188,7 @@ function compose(
     fleet: createFleetRoutes({ catalog, fleet, clock, startTimer, parseJson }),
     logger,
   });
+  return { app, orders };
 }
 
 function openStore({ config, clock, uniqueName }: BundleServerPorts): ObjectStore {

@@ -1,9 +1,11 @@
 import type { Clock, StartTimer } from '../decision/ports.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { believe, WrongDelta } from './agent/believe.ts';
+import { pollersOf } from './agent/ask-sources.ts';
+import { believe, isDelta, knownSignature, WrongDelta } from './agent/believe.ts';
 import { createKeepInForce } from './agent/keep-in-force.ts';
 import type { KeptCopies } from './agent/kept-copies.ts';
+import { createPromoteCandidate } from './agent/promote-candidate.ts';
 import { createPutInForce } from './agent/put-in-force.ts';
 import { createRestoreCopies } from './agent/restore-copies.ts';
 import type { Staleness } from './agent/staleness.ts';
@@ -14,7 +16,7 @@ import type { BundleStatus, WatchedBundle } from './agent/watched-bundle.ts';
 import { afterAnswer, ageOf, toStatus, toWatched, type Watched } from './agent/watched-state.ts';
 import type { Bundle } from './bundle.ts';
 import { type BundleError, nameBundle } from './errors.ts';
-import { createPoller, type Poller, type PollResult } from './poller.ts';
+import type { Poller, PollResult } from './poller.ts';
 
 export interface ActivatorOptions {
   readonly bundles: ReadonlyMap<string, WatchedBundle>;
@@ -36,10 +38,14 @@ export interface ActivatorOptions {
   readonly onStaleness?: (staleness: Staleness) => void;
   /** Called when something that `status` tells has changed. */
   readonly onChange?: () => void;
+  /** Whether a candidate decides for anybody, or did before the restart. Absent: as if it did. */
+  readonly candidateDecides?: (sha256: string) => boolean;
   /** Of this instance, for orders that are for some only. */
   readonly labels?: { readonly [name: string]: string };
   /** Verified copies on disk; absent: none is kept. */
   readonly copies?: KeptCopies;
+  /** Of candidates that forbid a rollback; absent: none is kept. */
+  readonly candidateCopies?: KeptCopies;
   readonly clock: Clock;
   readonly startTimer: StartTimer;
   /** In [0, 1). */
@@ -63,8 +69,12 @@ export interface Activator {
   status(): ReadonlyMap<string, BundleStatus>;
   /** How far what is in force may still be relied on, as of the last second; may be asked at every request. */
   staleness(): Staleness;
-  /** The candidate that `stage` was given is in force for everybody: keeps it as an activated bundle. */
-  promoted(bundle: string, sha256: string): Promise<void>;
+  /**
+   * Has the candidate that `stage` was given put in force for everybody, and keeps it as an activated bundle. `putInForce` is
+   * called in a step of its own, and only where the set that was staged is still the set in force with the candidate in it;
+   * it answers whether it did. Answers whether it is in force; where not, what is to be tried now was staged anew.
+   */
+  promote(bundle: string, sha256: string, putInForce: () => boolean): Promise<boolean>;
 }
 
 interface Attempted {
@@ -76,6 +86,7 @@ interface Attempted {
 export function createActivator(options: ActivatorOptions): Activator {
   const { activate, clock, copies, entrypoints, logger, metrics, random, startTimer } = options;
   const { onChange = () => {}, onStaleness = () => {}, labels = {}, refusesCandidate = () => false } = options;
+  const { candidateCopies, candidateDecides = () => true } = options;
   const watched = [...options.bundles].map(([name, bundle]) => toWatched(name, bundle));
   const stopping = new AbortController();
   const putInForce = createPutInForce({
@@ -91,7 +102,7 @@ export function createActivator(options: ActivatorOptions): Activator {
     metrics,
     onChange,
   });
-  const { inTurn, activateOffered, noteActivation } = putInForce;
+  const { inTurn, activateOffered } = putInForce;
   metrics.trackBundleAges(() => {
     const at = clock.now();
     return new Map(watched.flatMap((one) => (one.active === undefined ? [] : [[one.name, ageOf(one, at) / 1000]])));
@@ -107,14 +118,15 @@ export function createActivator(options: ActivatorOptions): Activator {
     const wish = {
       waitSeconds,
       ...(active?.claims === undefined || active.archives.length > MAX_DELTAS ? {} : { base: active.bundle.sha256 }),
-      ...(signature === undefined ? {} : { signature }),
+      ...(signature === undefined || active === undefined ? {} : knownSignature(active, signature)),
     };
+    const download = await one.source.load(one.etag, signal, wish);
+    one.heard = true;
     try {
-      const download = await one.source.load(one.etag, signal, wish);
-      one.heard = true;
       return await take(one, download);
     } catch (error) {
-      if (!(error instanceof WrongDelta)) throw error;
+      if (!isDelta(download) || signal.aborted) throw error;
+      if (!(error instanceof WrongDelta)) warn(one, nameBundle(one.name, error, 'bundle_rejected'), 'delta refused');
       return take(one, await one.source.load(undefined, signal));
     }
   };
@@ -129,6 +141,10 @@ export function createActivator(options: ActivatorOptions): Activator {
       if (stopping.signal.aborted) return false;
       const { active } = one;
       const believed = await believe(one, download, active, [active, one.offered]);
+      if (believed.bundle.sha256 === (active ?? one.offered)?.supersedes) {
+        one.etag = download.etag;
+        return false;
+      }
       one.offered = believed;
       if (believed.bundle !== active?.bundle) {
         if (!(await activateOffered(one))) return false;
@@ -190,13 +206,18 @@ export function createActivator(options: ActivatorOptions): Activator {
     putInForce,
     stage: options.stage,
     refuses: refusesCandidate,
+    decides: candidateDecides,
+    copies: candidateCopies,
     labels,
     stopping: stopping.signal,
     clock,
+    startTimer,
+    logger,
+    metrics,
     warn,
     onChange,
   });
-  const { restore, activateRestored } = createRestoreCopies({ copies, putInForce, clock, noteFault });
+  const { restore, restorePromoted, activateRestored } = createRestoreCopies({ copies, putInForce, clock, noteFault });
   const staleness = createStalenessWatch({
     watched,
     clock,
@@ -217,35 +238,32 @@ export function createActivator(options: ActivatorOptions): Activator {
     if (!(await restore(one)) || !(await activateRestored([one]))) throw fault;
   };
 
-  const pollersOf = (one: Watched): readonly Poller[] => {
-    const { minDelayMs, maxDelayMs, longPollSeconds = 0, trial } = one;
-    const timing = { minDelayMs, maxDelayMs, random, startTimer };
-    // Nothing is held before the source was heard, and nothing after a fault: the answer is wanted at once.
-    const waitSeconds = (): number => (one.heard && one.lastError === undefined ? longPollSeconds : 0);
-    const trialWaitSeconds = (): number => (one.candidate?.heard() === true ? longPollSeconds : 0);
-    const poll = (attemptOnce: (signal: AbortSignal) => Promise<PollResult>): Poller =>
-      createPoller({ ...timing, attempt: attemptOnce });
-    return [
-      ...(one.source.kind === 'url' ? [poll(async (signal) => (await attempt(one, signal, waitSeconds)).result)] : []),
-      ...(trial !== undefined && (trial.kind === 'orders' || trial.source.kind === 'url')
-        ? [poll((signal) => attemptTrial(one, signal, trialWaitSeconds()))]
-        : []),
-    ];
-  };
-
   return {
     start: async () => {
       await Promise.all(
         watched.map((one) => one.authority.open().catch((error: unknown) => Promise.reject(noteFault(one, error)))),
       );
-      const urls = watched.filter(({ source }) => source.kind === 'url');
-      const restored = (await Promise.all(urls.map(async (one) => ((await restore(one)) ? [one] : [])))).flat();
-      for (const one of watched.filter(({ source }) => source.kind === 'file')) await startFile(one);
-      if (restored.some((one) => one.active === undefined)) await activateRestored(restored);
+      const tried = watched.map(async (one) =>
+        (await (one.source.kind === 'url' ? restore(one) : restorePromoted(one))) ? [one] : [],
+      );
+      const restored = (await Promise.all(tried)).flat();
+      const files = watched.filter(({ source }) => source.kind === 'file');
+      for (const one of files) await startFile(one);
+      if (restored.some((one) => one.active === undefined) && !(await activateRestored(restored))) {
+        for (const one of files) if (one.active === undefined) await startFile(one);
+      }
+      await Promise.all(watched.map(async ({ candidate }) => candidate?.restore()));
       const local = watched.filter(({ trial }) => trial?.kind === 'local' && trial.source.kind === 'file');
       await Promise.all(local.map((one) => attemptTrial(one, stopping.signal, 0)));
       staleness.start();
-      pollers = watched.flatMap(pollersOf);
+      pollers = watched.flatMap((one) =>
+        pollersOf(one, {
+          startTimer,
+          random,
+          attempt: async (which, signal, waitSeconds) => (await attempt(which, signal, waitSeconds)).result,
+          attemptTrial,
+        }),
+      );
       for (const poller of pollers) poller.start();
     },
     reload: async () => {
@@ -272,17 +290,7 @@ export function createActivator(options: ActivatorOptions): Activator {
       return new Map(watched.map((one) => [one.name, toStatus(one, at)]));
     },
     staleness: staleness.current,
-    promoted: (name, sha256) =>
-      inTurn(async () => {
-        const one = watched.find((other) => other.name === name);
-        const taken = one?.candidate?.take(sha256);
-        if (one === undefined || taken === undefined) return;
-        one.offered = taken;
-        // The source has not said what it calls this one.
-        one.etag = undefined;
-        noteActivation(one, taken);
-        await keep(one);
-      }),
+    promote: createPromoteCandidate({ watched, putInForce, keep, stopping: stopping.signal }),
   };
 }
 

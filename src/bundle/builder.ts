@@ -6,9 +6,9 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { type ArchiveFiles, packArchive, readArchive } from './archive.ts';
 import { type Bundle, parseBundle } from './bundle.ts';
-import { parseJson } from './documents.ts';
 import { BundleError } from './errors.ts';
 import { parseManifest } from './manifest.ts';
+import { parseJson } from './member-json.ts';
 import { OPA_VERSION } from './opa-tool.ts';
 
 export interface BuildOptions {

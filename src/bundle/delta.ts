@@ -1,15 +1,11 @@
 import { createHash } from 'node:crypto';
 import { isObject } from '../decision/json.ts';
-import { DEFAULT_ARCHIVE_LIMITS, readArchive } from './archive.ts';
+import { type ArchiveLimits, DEFAULT_ARCHIVE_LIMITS, readArchive } from './archive.ts';
 import type { Bundle } from './bundle.ts';
-import { checkDataWithinRoots, parseExactJson, parseJson } from './documents.ts';
+import { checkDataWithinRoots } from './documents.ts';
 import { BundleError, nameBundle } from './errors.ts';
-import { parseManifest, rootCovers } from './manifest.ts';
-
-/** Whether an archive is in OPA's form of a delta: a `patch.json`, and no policy. Unpacks it, so believe it first. */
-export function isDelta(bytes: Uint8Array): boolean {
-  return readArchive(bytes).has('patch.json');
-}
+import { type BundleManifest, parseManifest, rootCovers } from './manifest.ts';
+import { parseExactJson, parseJson, put } from './member-json.ts';
 
 /** The digest that stands for a base with a delta applied to it; the next delta of the chain names it as its base. */
 export function deltaSha256(baseSha256: string, archiveSha256: string): string {
@@ -22,9 +18,9 @@ export function deltaSha256(baseSha256: string, archiveSha256: string): string {
  */
 export function applyDelta(base: Bundle, bytes: Uint8Array, revision: string): Bundle {
   try {
-    const files = readArchive(bytes);
-    const document: Document = { root: parseExactJson('data.json', base.data) };
-    for (const patch of patchesOf(files)) applyPatch(document, patch, base.roots);
+    const { patches } = readDelta(bytes);
+    const document: Document = { root: parseExactJson('data.json', base.data), moved: 0 };
+    for (const patch of patches) applyPatch(document, patch, base.roots);
     const data = Buffer.from(JSON.stringify(document.root));
     if (data.length > DEFAULT_ARCHIVE_LIMITS.maxMemberBytes) {
       throw new BundleError('bundle_too_large', 'with the delta its data are larger than a bundle may have');
@@ -39,31 +35,61 @@ export function applyDelta(base: Bundle, bytes: Uint8Array, revision: string): B
   }
 }
 
-interface Patch {
+/** One change of a delta. */
+export interface Patch {
   readonly op: 'upsert' | 'remove' | 'replace';
+  /** Steps below `data`, unescaped. */
   readonly path: readonly string[];
   readonly value: unknown;
 }
 
-interface Document {
-  root: unknown;
+export interface Delta {
+  readonly members: ReadonlySet<string>;
+  readonly manifest: BundleManifest;
+  readonly patches: readonly Patch[];
 }
 
-const MEMBERS = new Set(['.manifest', '.signatures.json', 'patch.json']);
-
-function patchesOf(files: ReadonlyMap<string, Uint8Array>): readonly Patch[] {
+/** Reads a delta, within bounds: whoever publishes it and whoever applies it read the same. Throws a `BundleError`. */
+export function readDelta(bytes: Uint8Array): Delta {
+  const files = readArchive(bytes, DELTA_LIMITS);
   for (const name of files.keys()) {
     if (!MEMBERS.has(name)) throw invalid(`member \`${name}\` has no meaning in a delta`);
   }
   const manifest = files.get('.manifest');
   const patches = files.get('patch.json');
   if (patches === undefined) throw invalid('a delta has no `patch.json`');
-  parseManifest(manifest && parseJson('.manifest', manifest));
   const value = parseExactJson('patch.json', patches);
   const list = isObject(value) ? value['data'] : undefined;
   if (!Array.isArray(list)) throw invalid('`patch.json` has no list `data`');
-  return list.map(toPatch);
+  if (list.length > MAX_PATCHES) throw tooMuch(`has more than ${MAX_PATCHES} operations`);
+  return {
+    members: new Set(files.keys()),
+    manifest: parseManifest(manifest && parseJson('.manifest', manifest)),
+    patches: list.map(toPatch),
+  };
 }
+
+/** Whether what a patch changes lies at or below one of the roots. */
+export function isWithinRoots({ path }: Patch, roots: readonly string[]): boolean {
+  // A slash within a name parts no steps.
+  const steps = path.map((step) => step.replaceAll('/', '\u{fffd}')).join('/');
+  return roots.some((root) => rootCovers(root, steps));
+}
+
+/** Applied where requests are decided: what takes longer is a whole bundle's to bring. */
+const DELTA_LIMITS: ArchiveLimits = { maxTotalBytes: 8 * 2 ** 20, maxMemberBytes: 8 * 2 ** 20, maxMembers: 16 };
+const MAX_PATCHES = 10_000;
+const MAX_PATH_LENGTH = 4_096;
+/** Members of lists that move up or down, all in all. */
+const MAX_MOVED = 20_000_000;
+
+interface Document {
+  root: unknown;
+  /** How many members of lists were moved. */
+  moved: number;
+}
+
+const MEMBERS = new Set(['.manifest', '.signatures.json', 'patch.json']);
 
 function toPatch(value: unknown, index: number): Patch {
   const at = `\`patch.json\` data[${index}]`;
@@ -73,6 +99,7 @@ function toPatch(value: unknown, index: number): Patch {
     throw invalid(`${at} has an \`op\` that is none of upsert, remove and replace`);
   }
   if (typeof path !== 'string') throw invalid(`${at} has no \`path\``);
+  if (path.length > MAX_PATH_LENGTH) throw tooMuch(`has a path of more than ${MAX_PATH_LENGTH} characters`);
   if (op !== 'remove' && member === undefined) throw invalid(`${at} has no \`value\``);
   const trimmed = path.replace(/^\/+/, '').replace(/\/+$/, '');
   // RFC 6901's escapes.
@@ -80,9 +107,10 @@ function toPatch(value: unknown, index: number): Patch {
   return { op, path: steps.map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~')), value: member };
 }
 
-function applyPatch(document: Document, { op, path, value }: Patch, roots: readonly string[]): void {
+function applyPatch(document: Document, patch: Patch, roots: readonly string[]): void {
+  const { op, path, value } = patch;
   const shown = path.join('/').slice(0, 120);
-  if (!roots.some((root) => rootCovers(root, path.join('/')))) {
+  if (!isWithinRoots(patch, roots)) {
     throw invalid(`the delta changes \`${shown}\`, outside the roots of the bundle`);
   }
   const last = path.at(-1);
@@ -92,9 +120,10 @@ function applyPatch(document: Document, { op, path, value }: Patch, roots: reado
     return;
   }
   const parent = path.slice(0, -1).reduce((node, step) => descend(node, step, op === 'upsert', shown), document.root);
-  if (Array.isArray(parent)) changeList(parent, last, op, value, shown);
+  if (Array.isArray(parent)) document.moved += changeList(parent, last, op, value, shown);
   else if (isObject(parent)) changeObject(parent, last, op, value, shown);
   else throw invalid(`the delta’s path \`${shown}\` leads through what is neither object nor list`);
+  if (document.moved > MAX_MOVED) throw tooMuch('moves too many members of long lists');
 }
 
 /** The member of that name; an upsert makes the objects on its way, as OPA does. */
@@ -117,15 +146,14 @@ function changeObject(object: object, key: string, op: Patch['op'], value: unkno
   else put(object, key, value);
 }
 
-function changeList(list: unknown[], key: string, op: Patch['op'], value: unknown, shown: string): void {
-  if (op === 'remove') list.splice(indexOf(key, list.length - 1, shown), 1);
-  else if (op === 'replace') list[indexOf(key, list.length - 1, shown)] = value;
-  else list.splice(key === '-' ? list.length : indexOf(key, list.length, shown), 0, value);
-}
-
-/** Defined, not assigned: `__proto__` is a key like any other. */
-function put(object: object, key: string, value: unknown): void {
-  Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
+/** Answers how many members had to move. */
+function changeList(list: unknown[], key: string, op: Patch['op'], value: unknown, shown: string): number {
+  const last = op === 'upsert' ? list.length : list.length - 1;
+  const index = op === 'upsert' && key === '-' ? list.length : indexOf(key, last, shown);
+  if (op === 'remove') list.splice(index, 1);
+  else if (op === 'replace') list[index] = value;
+  else list.splice(index, 0, value);
+  return op === 'replace' ? 0 : list.length - index;
 }
 
 function indexOf(step: string, last: number, shown: string): number {
@@ -136,4 +164,8 @@ function indexOf(step: string, last: number, shown: string): number {
 
 function invalid(message: string): BundleError {
   return new BundleError('bundle_invalid', message);
+}
+
+function tooMuch(fault: string): BundleError {
+  return new BundleError('bundle_too_large', `the delta ${fault}; publish a whole bundle in its place`);
 }

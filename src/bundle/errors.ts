@@ -30,13 +30,22 @@ export class BundleError extends Error {
   }
 }
 
-/** The same error, its message led by the bundle it is about; what is no {@link BundleError} becomes `fallback`. */
+/**
+ * The same error, its message led by the bundle it is about and no longer than {@link MAX_FAULT_LENGTH}; what is no
+ * {@link BundleError} becomes `fallback`.
+ */
 export function nameBundle(name: string, error: unknown, fallback: BundleErrorCode): BundleError {
   const prefix = `bundle \`${name}\``;
-  if (error instanceof BundleError) {
-    if (error.message.startsWith(prefix)) return error;
-    return new BundleError(error.code, `${prefix}: ${error.message}`, { cause: error.cause ?? error });
-  }
+  const { code, cause = error } = error instanceof BundleError ? error : { code: fallback };
   const text = error instanceof Error ? error.message : String(error);
-  return new BundleError(fallback, `${prefix}: ${text}`, { cause: error });
+  const isNamed = error instanceof BundleError && text.startsWith(prefix);
+  if (isNamed && text.length <= MAX_FAULT_LENGTH) return error;
+  return new BundleError(code, cutFault(isNamed ? text : `${prefix}: ${text}`), { cause });
+}
+
+/** Of the text of a fault: what a bundle says itself may be in it, and it goes into logs and status. */
+export const MAX_FAULT_LENGTH = 1_024;
+
+export function cutFault(text: string): string {
+  return text.length <= MAX_FAULT_LENGTH ? text : `${text.slice(0, MAX_FAULT_LENGTH - 1)}…`;
 }

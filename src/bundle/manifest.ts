@@ -46,11 +46,17 @@ export function rootCovers(root: string, path: string): boolean {
 const KNOWN_KEYS = new Set(['revision', 'roots', 'metadata', 'rego_version', 'wasm', 'file_rego_versions']);
 
 const REVISION = /^[\x20-\x7e]{0,256}$/;
+/** Each is compared with each, and with every key above them. */
+const MAX_ROOTS = 1_000;
+const MAX_ROOT_LENGTH = 1_024;
 
 function parseRoots(value: unknown): readonly string[] {
   if (!Array.isArray(value)) throw invalid('`.manifest` has roots that are not a list');
+  if (value.length > MAX_ROOTS) throw invalid(`\`.manifest\` has more than ${MAX_ROOTS} roots`);
   const roots = value.map((root: unknown) => {
-    if (typeof root !== 'string') throw invalid('`.manifest` has a root that is not a text');
+    if (typeof root !== 'string' || root.length > MAX_ROOT_LENGTH) {
+      throw invalid('`.manifest` has a root that is not a short text');
+    }
     return root.replace(/^\//, '').replace(/\/$/, '');
   });
   for (const [index, root] of roots.entries()) {

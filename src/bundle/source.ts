@@ -15,6 +15,8 @@ export interface LoadWish {
   readonly base?: string;
   /** Of what is in force: the same archive under another one is news. */
   readonly signature?: string;
+  /** In its place, where a delta led to what is in force: another archive's signature is news only if it claims more. */
+  readonly newerThan?: number;
 }
 
 /** Where one bundle comes from. */

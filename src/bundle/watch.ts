@@ -27,6 +27,8 @@ export interface WatchedBundles {
   readonly bundles: ReadonlyMap<string, WatchedBundle>;
   /** Where `agent.data_dir` is configured. */
   readonly copies?: KeptCopies;
+  /** Of what is tried beside them. */
+  readonly candidateCopies?: KeptCopies;
 }
 
 /** The bundles of a config, each with its source and its trust. Makes `agent.data_dir` where it is missing. */
@@ -45,7 +47,11 @@ export function toWatchedBundles(
   );
   if (folder === undefined) return { bundles };
   const maxBytes = Math.max(...Object.values(config).map((bundle) => pollingOf(bundle).max_bytes));
-  return { bundles, copies: createKeptCopies({ folder, maxBytes }) };
+  return {
+    bundles,
+    copies: createKeptCopies({ folder, maxBytes }),
+    candidateCopies: createKeptCopies({ folder, of: 'candidates', maxBytes }),
+  };
 }
 
 function toWatchedBundle(

@@ -2,7 +2,7 @@ import { isObject } from '../decision/json.ts';
 import type { Generation, Outcome } from '../decision/ports.ts';
 import type { Authentication } from '../decision/principal.ts';
 import type { Try } from '../decision/trial.ts';
-import { CaseError, type CaseFault } from './case-error.ts';
+import { CaseError, type CaseFault, MAX_FAULTS } from './case-error.ts';
 import { type CasePath, entries, type Field, fields, flag, natural, text } from './case-fields.ts';
 import { readIdentity } from './case-identity.ts';
 import { givenQuota, type LimitGiven, type QuotaGiven } from './case-quota.ts';
@@ -30,7 +30,7 @@ export interface CaseOrigin {
   readonly lineOf?: (path: CasePath) => number | undefined;
 }
 
-/** Reads a list of cases, strictly; throws a {@link CaseError} that names every fault with file, line and key. */
+/** Reads a list of cases, strictly; throws a {@link CaseError} that names its first faults with file, line and key. */
 export function parseRequestCases(value: unknown, where: string | CaseOrigin): readonly RequestCase[] {
   const origin = typeof where === 'string' ? { file: where } : where;
   const faults: CaseFault[] = [];
@@ -44,13 +44,18 @@ export function parseRequestCases(value: unknown, where: string | CaseOrigin): r
       ...(name === undefined ? {} : { name }),
       message,
     });
+    if (faults.length >= MAX_FAULTS) throw new CaseError(faults);
   };
   const cases: RequestCase[] = [];
   if (!Array.isArray(value)) report([], 'is not a list of cases');
+  else if (value.length > MAX_CASES) report([], `there are more than ${MAX_CASES} cases; take some out`);
   else {
     const names = new Set<string>();
     for (const [index, item] of value.entries()) {
       const one = readCase({ value: item, path: [index], report }, origin);
+      if (one.name.length > MAX_NAME_LENGTH) {
+        report([index, 'name'], `is longer than ${MAX_NAME_LENGTH} characters`);
+      }
       if (names.has(one.name)) report([index, 'name'], 'is the name of two cases');
       names.add(one.name);
       cases.push(one);
@@ -59,6 +64,11 @@ export function parseRequestCases(value: unknown, where: string | CaseOrigin): r
   if (faults.length > 0) throw new CaseError(faults);
   return cases;
 }
+
+/** In one file, or in one bundle. */
+const MAX_CASES = 10_000;
+/** Names are in logs. */
+const MAX_NAME_LENGTH = 256;
 
 /** What came of a case: `failures` is empty where it passed. */
 export interface CaseRun {

@@ -5,6 +5,7 @@ import { isObject } from '../decision/json.ts';
 import { parseArguments } from './arguments.ts';
 import { askServer, bundleUrlOf, printable, tokenOf } from './bundles-client.ts';
 import { loadBundleServerConfig } from './bundles-config.ts';
+import { writeDelta } from './bundles-delta.ts';
 import { makeOrder } from './bundles-order.ts';
 import { type BundlesServePorts, serveBundles } from './bundles-serve.ts';
 import { type Command, EXIT, type Io, UsageError } from './command.ts';
@@ -12,6 +13,7 @@ import { toTable } from './text-table.ts';
 
 const HELP = `sallyport bundles serve --config FILE
 sallyport bundles publish FILE --to URL --token-env NAME [--signature FILE] [--delta]
+sallyport bundles delta TARGET --base FILE --key DIR [--out FILE]
 sallyport bundles promote SHA256 --to URL --token-env NAME [--channel C]
 sallyport bundles order --to URL --token-env NAME --key DIR --scope S --candidate SHA256 --percent N
 sallyport bundles list --from URL --token-env NAME [--json]
@@ -29,6 +31,8 @@ of your own goes into the variable NODE_EXTRA_CA_CERTS.
 serve    until SIGTERM; \`--check\` only names the faults of the config
 publish  sends an archive and the signature beside it (FILE.jws); nobody gets it before it is promoted or ordered
   --delta          FILE is a delta, signed as one
+delta    makes and signs what turns the data of --base into those of TARGET (its signature beside it says which version
+         that is); where more than the data differs there is none. It is written to --out (default: TARGET.delta.tar.gz)
 promote  points a channel (default: stable) at a published archive
 order    signs a rollout order and sends it
   --key DIR        the folder of the signing key
@@ -83,6 +87,8 @@ const OPTIONS = {
   from: { type: 'string' },
   'token-env': { type: 'string' },
   signature: { type: 'string' },
+  base: { type: 'string' },
+  out: { type: 'string' },
   delta: { type: 'boolean' },
   channel: { type: 'string' },
   key: { type: 'string' },
@@ -117,6 +123,7 @@ const ORDER_FLAGS = [
 const ACTIONS: ReadonlyMap<string, Action> = new Map<string, Action>([
   ['serve', { flags: ['config', 'check'], run: serve }],
   ['publish', { flags: ['to', 'token-env', 'signature', 'delta'], operand: 'FILE', run: publish }],
+  ['delta', { flags: ['base', 'key', 'out'], operand: 'TARGET', run: delta }],
   ['promote', { flags: ['to', 'token-env', 'channel'], operand: 'SHA256', run: promote }],
   ['order', { flags: ORDER_FLAGS, run: order }],
   ['list', { flags: ['from', 'token-env', 'json'], run: list }],
@@ -146,6 +153,24 @@ async function publish(values: Values, operand: string, io: Io): Promise<number>
   });
   io.stdout(`${name}: version ${text(answer['version'])}, revision ${text(answer['revision'])} is published
   sha256 ${text(answer['sha256'])}
+`);
+  return EXIT.ok;
+}
+
+async function delta(values: Values, operand: string, io: Io): Promise<number> {
+  if (values.base === undefined) throw new UsageError('name the bundle that agents have with --base FILE');
+  if (values.key === undefined) throw new UsageError('name what to sign with: --key DIR');
+  const out = values.out ?? `${operand.replace(/\.tar\.gz$/, '')}.delta.tar.gz`;
+  const written = await writeDelta({
+    baseFile: resolve(io.cwd, values.base),
+    targetFile: resolve(io.cwd, operand),
+    keyPath: resolve(io.cwd, values.key),
+    out: resolve(io.cwd, out),
+  });
+  io.stdout(`${out}: ${written.bytes} bytes, to version ${written.version}, revision ${written.revision}
+  sha256       ${written.sha256}
+  signature    ${out}.jws
+  publish it   sallyport bundles publish ${out} --delta --to URL --token-env NAME (after the bundle that it leads to)
 `);
   return EXIT.ok;
 }

@@ -11,7 +11,7 @@ Which instance runs which revision of which bundle, since when, and how long ago
 Flags what is odd: one version with two digests, a revision that was not published, a canary that nobody ordered.
 
   sallyport fleet --from https://bundles.internal:8383 --token-env OPS_TOKEN
-  sallyport fleet --from https://bundles.internal:8383 --token-env OPS_TOKEN --bundle authz --expect-revision 7f3a9c
+  sallyport fleet --from https://bundles.internal:8383 --token-env OPS_TOKEN --bundle authz --expect-revision 4dc2670a1ce019817e23ff21
 
   --expect-revision R   exit code 1 unless every instance runs R and there is at least one
   --max-silence SPAN    with it: an instance not heard of for so long does not count as running anything (default: 5m)

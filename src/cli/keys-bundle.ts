@@ -7,7 +7,8 @@ import { EXIT, type Io, UsageError } from './command.ts';
 import { parseMoment } from './keys-time.ts';
 
 const HELP = `sallyport keys bundle create|rotate --out DIR
-sallyport keys bundle mark --data-dir DIR --name NAME --scope SCOPE [--lower-to VERSION] [--reset-time]
+sallyport keys bundle mark --data-dir DIR --name NAME --scope SCOPE [--lower-to VERSION]
+                          [--forget-orders] [--reset-time]
 
 Makes the keys that bundles are signed with, and sees to what an agent remembers of them.
 
@@ -25,7 +26,8 @@ rotate   adds a pair that signs from now on; bundles of the old keys stay good
 mark     shows what was newest of a bundle here, or lowers it, so that an older version may come back
   --data-dir DIR       the \`agent.data_dir\` of the config
   --name N --scope S   of the bundle
-  --lower-to VERSION   0 forgets the bundle; the marks of its rollout orders are forgotten too
+  --lower-to VERSION   0 forgets the bundle; its rollout orders are held to what was followed all the same
+  --forget-orders      forgets the newest rollout order that was followed: older ones that are not expired count again
   --reset-time         forgets the latest time seen, as after a clock that ran ahead
 
 An agent believes what \`trust\` of its config names: copy KID.public.pem to it.
@@ -79,13 +81,14 @@ const OPTIONS = {
   name: { type: 'string' },
   scope: { type: 'string' },
   'lower-to': { type: 'string' },
+  'forget-orders': { type: 'boolean' },
   'reset-time': { type: 'boolean' },
 } as const;
 
 const FLAGS: ReadonlyMap<string, readonly string[]> = new Map([
   ['create', ['out', 'alg', 'kid']],
   ['rotate', ['out', 'alg', 'kid', 'overlap']],
-  ['mark', ['data-dir', 'name', 'scope', 'lower-to', 'reset-time']],
+  ['mark', ['data-dir', 'name', 'scope', 'lower-to', 'forget-orders', 'reset-time']],
 ]);
 
 type Values = ReturnType<typeof parseArguments<typeof OPTIONS>>['values'];
@@ -113,16 +116,21 @@ async function mark(values: Values, io: Io, nowMs: () => number): Promise<number
     clock: { now: () => ({ epochMs: nowMs(), monotonicMs: nowMs() }) },
   });
   const text = values['lower-to'];
-  if (text === undefined) {
+  const forgetOrders = values['forget-orders'] === true;
+  const resetTime = values['reset-time'] === true;
+  if (text === undefined && !forgetOrders && !resetTime) {
     const found = (await marks.read()).bundles.get(`${scope} ${name}`);
     io.stdout(found === undefined ? `no version of \`${name}\` was in force here\n` : `${JSON.stringify(found)}\n`);
     return EXIT.ok;
   }
-  if (!/^\d{1,15}$/.test(text)) throw new UsageError('--lower-to is a whole number');
-  const resetTime = values['reset-time'] === true;
-  const before = await marks.lower({ name, scope, version: Number(text), resetTime });
-  io.stderr(
-    `${new Date(nowMs()).toISOString()} the mark of bundle \`${name}\` (scope \`${scope}\`) was lowered from ${before.bundle?.version ?? 'none'} to ${text}${resetTime ? ', and the latest time seen forgotten' : ''}\n`,
-  );
+  if (text !== undefined && !/^\d{1,15}$/.test(text)) throw new UsageError('--lower-to is a whole number');
+  const version = text === undefined ? {} : { version: Number(text) };
+  const { bundle, order } = await marks.lower({ name, scope, ...version, forgetOrders, resetTime });
+  const done = [
+    ...(text === undefined ? [] : [`the mark was lowered from ${bundle?.version ?? 'none'} to ${text}`]),
+    ...(forgetOrders ? [`the order ${order?.version ?? 'none'} was forgotten`] : []),
+    ...(resetTime ? ['the latest time seen was forgotten'] : []),
+  ];
+  io.stderr(`${new Date(nowMs()).toISOString()} bundle \`${name}\` (scope \`${scope}\`): ${done.join(', ')}\n`);
   return EXIT.ok;
 }

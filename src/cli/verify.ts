@@ -20,8 +20,8 @@ import { toTime } from './keys-time.ts';
 
 const HELP = `sallyport verify FILE --keys DIR|FILE [--scope S] [--name N] [--signature jws|opa] [--rebuild]
 
-Says whether an agent would believe a bundle and load it, and what its author signed. Nothing is unpacked before the
-signature FILE.jws was found to be over this very file.
+Says whether an agent would believe a bundle and read it, and what its author signed. Nothing is unpacked before the
+signature FILE.jws was found to be over this very file, and nothing of its policy is run.
 
   sallyport verify bundles/authz.tar.gz --keys signing --scope prod --name authz
   sallyport verify bundles/authz.tar.gz --keys signing --signature opa

@@ -139,3 +139,22 @@ export function writeAggregate(aggregate: Aggregate, { sequence, instanceId, lab
 }
 
 const MAX_ROUTE = 256;
+
+/** How many decisions are lost with these lines: an aggregate is as many as it stands for, all else is one. */
+export function decisionsIn(lines: readonly string[]): number {
+  let decisions = 0;
+  for (const line of lines) decisions += line.startsWith(AGGREGATE_START) ? countOf(line) : 1;
+  return decisions;
+}
+
+/** No event of a decision begins so, whatever its caller sent. */
+const AGGREGATE_START = '{"type":"aggregate",';
+
+function countOf(line: string): number {
+  try {
+    const { count } = Object(JSON.parse(line));
+    return typeof count === 'number' && Number.isSafeInteger(count) && count > 0 ? count : 1;
+  } catch {
+    return 1;
+  }
+}

@@ -73,10 +73,10 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
   let deniedQueued = 0;
   let stopped = false;
 
-  const drop = (events: number, why: string): void => {
-    metrics.decisionLogDropped(events);
-    metrics.decisionLog?.dropped(events, why);
-    logger.limited(`decision-log-${why}`, 'warn', { why, events }, 'decision events were dropped');
+  const drop = (decisions: number, why: string): void => {
+    metrics.decisionLogDropped(decisions);
+    metrics.decisionLog?.dropped(decisions, why);
+    logger.limited(`decision-log-${why}`, 'warn', { why, decisions }, 'decision events were dropped');
   };
   const outputs = createOutputs({
     ...{ sinks, config, files, startTimer, random, metrics, logger, drop },
@@ -98,7 +98,7 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
       try {
         outputs.push(queuedLines(queued), queued.lane);
       } catch (error) {
-        drop(1, 'unwritable');
+        drop(decisionsOf(queued), 'unwritable');
         logger.limited('decision-log-event', 'error', { error }, 'an outcome could not be made into an event');
       }
     },
@@ -113,9 +113,10 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
   const waiters = createWaiters({ hasRoom, startTimer });
   const push = (queued: Unnumbered): void => {
     sequence += 1;
-    if (queue.push({ ...queued, sequence })) {
-      if (queued.lane === 'denied') deniedQueued += 1;
-    } else drop(1, 'queue');
+    // The reserve is for the service's own events alone.
+    const isTaken = (queued.lane === 'kept' || hasRoom('denied')) && queue.push({ ...queued, sequence });
+    if (!isTaken) drop(decisionsOf(queued), 'queue');
+    else if (queued.lane === 'denied') deniedQueued += 1;
   };
   const pushOutcome = (outcome: Outcome, lane: Lane): void => {
     sequence += 1;
@@ -159,18 +160,32 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
   const toDenied = (outcome: Outcome): Outcome => {
     lose('denied');
     metrics.decisionLog?.denied();
-    onDenied?.(outcome);
-    return { ...outcome, decision: deny('overloaded'), cause: 'the decision log has no room' };
+    try {
+      onDenied?.(outcome);
+    } catch (error) {
+      logger.limited('decision-log-give-back', 'error', { error }, 'what a denied Allow took was not given back');
+    }
+    // What was taken is given back, once: nobody finds it in the answer again.
+    const { take: _, reservationId: __, observed: ___, ...rest } = outcome;
+    return { ...rest, decision: deny('overloaded'), cause: 'the decision log has no room' };
+  };
+  const isRecorded = (outcome: Outcome): boolean => {
+    try {
+      return record(outcome);
+    } catch (error) {
+      logger.limited('decision-log-event', 'error', { error }, 'an outcome could not be made into an event');
+      return false;
+    }
   };
   metrics.trackDecisionLogQueue(() => Math.max(queue.length, outputs.waiting()));
   metrics.decisionLog?.track(() => ({ queued: queue.length, ...outputs.state(clock.now().epochMs) }));
 
   return {
     record: (outcome) => {
-      if (!record(outcome)) lose('queue');
+      if (!isRecorded(outcome)) lose('queue');
     },
     settle: (outcome) => {
-      if (record(outcome)) return outcome;
+      if (isRecorded(outcome)) return outcome;
       if (!stopped && whenFull === 'block') return waitForRoom(outcome);
       if (whenFull === 'deny' && outcome.decision.kind === 'allow') return toDenied(outcome);
       lose('queue');
@@ -224,6 +239,11 @@ const ADMINISTRATIVE_RESERVE = 256;
 const PRESSED_AT_LEAST = 64;
 /** What an answer needs on its way to the gateway. */
 const ANSWER_MS = 5;
+
+/** Decisions that are lost with it. */
+function decisionsOf(queued: Unnumbered): number {
+  return 'aggregate' in queued ? queued.aggregate.count : 1;
+}
 
 /** Until the answer is due. */
 function leftMs({ request, at }: Outcome, nowMs: number): number {

@@ -1,4 +1,5 @@
 import type { StartTimer } from '../decision/ports.ts';
+import { decisionsIn } from './aggregates.ts';
 import { type RemoteSink, SinkFault } from './sink.ts';
 import type { SpoolReader } from './spool/spool.ts';
 
@@ -17,8 +18,8 @@ export interface DeliveryOptions {
   readonly sink: RemoteSink;
   readonly startTimer: StartTimer;
   readonly random: () => number;
-  /** Events that the target will never take. */
-  readonly onRefused: (events: number) => void;
+  /** Decisions whose events the target will never take. */
+  readonly onRefused: (decisions: number) => void;
   readonly onFailed: (error: unknown) => void;
   readonly onDelivered: (events: number) => void;
 }
@@ -144,9 +145,9 @@ function leftOf(
 ): { readonly lines: readonly string[]; readonly refused: number } {
   const has = new Set(delivered);
   const never = new Set(refused);
-  if (kind === 'refused') return { lines: [], refused: lines.filter((_, at) => !has.has(at)).length };
+  if (kind === 'refused') return { lines: [], refused: decisionsIn(lines.filter((_, at) => !has.has(at))) };
   const left = lines.filter((_, at) => !has.has(at) && !never.has(at));
-  return { lines: left, refused: lines.filter((_, at) => never.has(at) && !has.has(at)).length };
+  return { lines: left, refused: decisionsIn(lines.filter((_, at) => never.has(at) && !has.has(at))) };
 }
 
 function epochOf(line: string): number | undefined {

@@ -7,7 +7,7 @@ import { createDelivery, type Delivery } from './delivery.ts';
 import { deniedShare, type Lane } from './lane.ts';
 import { isRemote, type Sink } from './sink.ts';
 import { createSinkWriter, type Output } from './sink-writer.ts';
-import { createSpool, type Spool, type SpoolReport } from './spool/spool.ts';
+import { createSpool, type Spool, type SpoolReader, type SpoolReport } from './spool/spool.ts';
 import type { SpoolFiles } from './spool/spool-files.ts';
 
 /** All that a line goes to: local sinks, and the spool, from which it goes on to the remote ones. */
@@ -26,13 +26,13 @@ export interface Outputs {
 
 export interface OutputsOptions {
   readonly sinks: readonly Sink[];
-  readonly config: Pick<DecisionLogConfig, 'queue' | 'spool'>;
+  readonly config: Pick<DecisionLogConfig, 'queue' | 'spool' | 'when_full'>;
   readonly files: SpoolFiles;
   readonly startTimer: StartTimer;
   readonly random: () => number;
   readonly metrics: Pick<Metrics, 'decisionLogSinkFailed'> & { readonly decisionLog?: DecisionLogMetrics };
   readonly logger: Pick<Logger, 'limited'>;
-  readonly drop: (events: number, why: string) => void;
+  readonly drop: (decisions: number, why: string) => void;
   readonly onProgress: () => void;
 }
 
@@ -54,7 +54,8 @@ export function createOutputs(options: OutputsOptions): Outputs {
         sink,
         maxLines,
         onProgress,
-        onDropped: (lines) => drop(lines, `sink ${sink.name}`),
+        ...(config.when_full === 'drop' ? {} : { startRetry: startTimer }),
+        onDropped: (decisions) => drop(decisions, `sink ${sink.name}`),
         onFailed: (error) => onFailed(sink.name, error),
       }),
     );
@@ -65,7 +66,7 @@ export function createOutputs(options: OutputsOptions): Outputs {
       sink,
       startTimer,
       random,
-      onRefused: (events) => drop(events, `sink ${sink.name} refused`),
+      onRefused: (decisions) => drop(decisions, `sink ${sink.name} refused`),
       onFailed: (error) => onFailed(sink.name, error),
       onDelivered: (events) => metrics.decisionLog?.delivered(sink.name, events),
     });
@@ -96,7 +97,10 @@ export function createOutputs(options: OutputsOptions): Outputs {
       for (const sink of sinks) await sink.open();
       if (spool === undefined) return;
       await spool.open();
-      for (const [sink, delivery] of deliveries) delivery.start(await spool.reader(sink));
+      // All of them first: what is delivered may go once every sink that is known is done with it.
+      const readers = new Map<Delivery, SpoolReader>();
+      for (const [sink, delivery] of deliveries) readers.set(delivery, await spool.reader(sink));
+      for (const [delivery, reader] of readers) delivery.start(reader);
     },
     reopen: async () => {
       await Promise.all([...writers.map((writer) => writer.reopen()), ...remotes.map((sink) => sink.reopen())]);
@@ -135,10 +139,17 @@ function reportSpool(report: SpoolReport, metrics: OutputsOptions['metrics'], lo
     logger.limited('decision-log-spool', 'error', { error }, 'the spool cannot be written or read: it is tried again');
     return;
   }
-  metrics.decisionLog?.spoolDamaged(report.kind);
-  const what = report.kind === 'torn' ? 'an unfinished event was cut off' : 'a piece of the spool was quarantined';
-  logger.limited(`decision-log-spool-${report.kind}`, 'warn', { ...report }, what);
+  if (report.kind === 'quarantine_lost') metrics.decisionLog?.quarantineLost(report.bytes);
+  else metrics.decisionLog?.spoolDamaged(report.kind);
+  logger.limited(`decision-log-spool-${report.kind}`, 'warn', { ...report }, DAMAGE[report.kind]);
 }
+
+const DAMAGE: Readonly<Record<Exclude<SpoolReport['kind'], 'failed'>, string>> = {
+  torn: 'an unfinished event was cut off',
+  corrupt: 'a piece of the spool was quarantined',
+  cursor: 'how far a sink had come in the spool cannot be told: it is given events again',
+  quarantine_lost: 'quarantined pieces of the spool were given up for want of room',
+};
 
 /** Deliveries first: what they were done with is then in the cursors that the spool saves. */
 async function closeAll(

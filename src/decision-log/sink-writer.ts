@@ -1,3 +1,5 @@
+import type { StartTimer } from '../decision/ports.ts';
+import { decisionsIn } from './aggregates.ts';
 import { deniedShare, type Lane } from './lane.ts';
 import type { Sink } from './sink.ts';
 
@@ -11,7 +13,7 @@ export interface Output {
   hasRoom(lane: Lane): boolean;
   /** Resolves once nothing is waiting, or nothing can be done about it. */
   idle(): Promise<void>;
-  /** Gives up what is waiting; answers how many lines that were. */
+  /** Gives up what is waiting; answers how many decisions that were. */
   abandon(): number;
   /** Runs between two writes. */
   reopen(): Promise<void>;
@@ -21,34 +23,52 @@ export interface Output {
 export interface SinkWriterOptions {
   readonly sink: Sink;
   readonly maxLines: number;
-  readonly onDropped: (lines: number) => void;
+  readonly onDropped: (decisions: number) => void;
   readonly onFailed: (error: unknown) => void;
+  /** Where given, what the sink refuses is kept and tried again, so that the room runs out; else it is dropped. */
+  readonly startRetry?: StartTimer;
   /** Lines were taken or lost: there may be room again. */
   readonly onProgress?: () => void;
 }
 
 /** Lines on their way to one local sink: written in chunks, one write at a time. */
 export function createSinkWriter(options: SinkWriterOptions): Output {
-  const { sink, maxLines, onDropped, onFailed, onProgress } = options;
+  const { sink, maxLines, onDropped, onFailed, startRetry, onProgress } = options;
   const maxDenied = deniedShare(maxLines);
   let lines: string[] = [];
   let lanes: Lane[] = [];
   let length = 0;
   let denied = 0;
-  let inFlight = 0;
+  let inFlight: readonly string[] = [];
   let writing: Promise<void> | undefined;
   let reopening: (() => Promise<void>)[] = [];
   let abandoned = false;
+  let cancelRetry: (() => void) | undefined;
 
-  const takeChunk = (): readonly string[] => {
+  const takeChunk = (): { readonly chunk: readonly string[]; readonly chunkLanes: readonly Lane[] } => {
     const count = length <= CHUNK_LENGTH ? lines.length : chunkLines(lines);
     const chunk = count === lines.length ? lines : lines.slice(0, count);
     for (let at = 0; at < count; at += 1) if (lanes[at] === 'denied') denied -= 1;
+    const chunkLanes = count === lines.length ? lanes : lanes.slice(0, count);
     lines = count === lines.length ? [] : lines.slice(count);
     lanes = lines.length === 0 ? [] : lanes.slice(count);
-    inFlight = chunk.length;
+    inFlight = chunk;
     for (const line of chunk) length -= line.length;
-    return chunk;
+    return { chunk, chunkLanes };
+  };
+  const putBack = (chunk: readonly string[], chunkLanes: readonly Lane[]): void => {
+    lines = [...chunk, ...lines];
+    lanes = [...chunkLanes, ...lanes];
+    for (const line of chunk) length += line.length;
+    for (const lane of chunkLanes) if (lane === 'denied') denied += 1;
+  };
+  /** `false` where nobody tries again. */
+  const planRetry = (): boolean => {
+    cancelRetry = startRetry?.(RETRY_MS, () => {
+      cancelRetry = undefined;
+      start();
+    });
+    return cancelRetry !== undefined;
   };
   const writeAll = async (): Promise<void> => {
     while (lines.length > 0 || reopening.length > 0) {
@@ -56,31 +76,36 @@ export function createSinkWriter(options: SinkWriterOptions): Output {
       reopening = [];
       for (const reopen of due) await reopen();
       if (lines.length === 0) continue;
-      const chunk = takeChunk();
+      const { chunk, chunkLanes } = takeChunk();
       try {
         await sink.write(chunk);
       } catch (error) {
         onFailed(error);
-        if (!abandoned) onDropped(inFlight);
+        if (!abandoned && planRetry()) {
+          inFlight = [];
+          putBack(chunk, chunkLanes);
+          break;
+        }
+        if (!abandoned) onDropped(decisionsIn(chunk));
       }
-      inFlight = 0;
+      inFlight = [];
       onProgress?.();
     }
     writing = undefined;
   };
   const start = (): void => {
     // A microtask later, so that lines which are pushed together are written together.
-    writing ??= Promise.resolve().then(writeAll);
+    if (cancelRetry === undefined) writing ??= Promise.resolve().then(writeAll);
   };
   const hasRoom = (lane: Lane): boolean =>
-    lines.length + inFlight < maxLines &&
+    lines.length + inFlight.length < maxLines &&
     length < MAX_WAITING_LENGTH - MAX_LINE_LENGTH &&
     (lane === 'kept' || denied < maxDenied);
 
   return {
     push: (line, lane) => {
       if (!hasRoom(lane)) {
-        onDropped(1);
+        onDropped(decisionsIn([line]));
         return;
       }
       lines.push(line);
@@ -90,7 +115,7 @@ export function createSinkWriter(options: SinkWriterOptions): Output {
       start();
     },
     waiting: (lane) => {
-      if (lane === undefined) return lines.length + inFlight;
+      if (lane === undefined) return lines.length + inFlight.length;
       return lane === 'denied' ? denied : lines.length - denied;
     },
     hasRoom,
@@ -98,8 +123,9 @@ export function createSinkWriter(options: SinkWriterOptions): Output {
       await writing;
     },
     abandon: () => {
-      const left = lines.length + inFlight;
+      const left = decisionsIn(inFlight) + decisionsIn(lines);
       abandoned = true;
+      cancelRetry?.();
       lines = [];
       lanes = [];
       length = 0;
@@ -109,6 +135,9 @@ export function createSinkWriter(options: SinkWriterOptions): Output {
     reopen: () =>
       new Promise((resolve, reject) => {
         reopening.push(() => sink.reopen().then(resolve, reject));
+        // It may be what helps.
+        cancelRetry?.();
+        cancelRetry = undefined;
         start();
       }),
     close: () => sink.close(),
@@ -117,6 +146,7 @@ export function createSinkWriter(options: SinkWriterOptions): Output {
 
 /** Characters of one write: enough to make system calls rare, little enough to lose little by a failure. */
 const CHUNK_LENGTH = 64 * 1024;
+const RETRY_MS = 1000;
 /** Characters that may wait for one sink; events are ASCII but for what callers send. */
 export const MAX_WAITING_LENGTH = 32 * 1024 * 1024;
 export const MAX_LINE_LENGTH = 16 * 1024;

@@ -6,7 +6,7 @@ import type { PolicyInput } from './input.ts';
 import type { JsonValue } from './json.ts';
 import type { Authentication, Peer, Principal } from './principal.ts';
 
-/** The one thing this service does. Everything cross-cutting wraps it: `withDecisionLog(withMetrics(authorize))`. */
+/** The one thing this service does. Everything cross-cutting wraps it: `withMetrics(withDecisionLog(authorize))`. */
 export type Authorize = (request: AccessRequest | UnreadableRequest) => Promise<Outcome>;
 
 /** A reading of both clocks, taken once per request and used by every step of it. */

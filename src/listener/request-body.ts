@@ -73,6 +73,8 @@ export function readBytes(
     const end = (result: Buffer | BodyFault): void => {
       cancel();
       request.off('data', more);
+      // The request outlives its body, and would keep it.
+      chunks.length = 0;
       resolve(result);
     };
     const more = (chunk: Buffer): void => {

@@ -47,6 +47,8 @@ export interface GuardRailsConfig {
   /** And at least this much longer, on the mean of his requests. */
   readonly min_latency_ms: number;
   readonly max_slow_percent: number;
+  /** An evaluation that takes longer while comparing: its voter is compared no more for a while, and all less. */
+  readonly max_evaluation_ms: number;
 }
 
 const percent = { type: 'number', minimum: 0, maximum: 100 } as const;
@@ -106,6 +108,13 @@ const guardRailsSchema = {
       description: 'What is less than this much longer is not slow.',
     },
     max_slow_percent: { ...percent, default: 25, description: 'Voters for whom the candidate is slow.' },
+    max_evaluation_ms: {
+      type: 'number',
+      minimum: 5,
+      maximum: 10_000,
+      default: 50,
+      description: 'An evaluation that takes longer while comparing is a failure, and comparing is then done less.',
+    },
   },
   additionalProperties: false,
   default: {},

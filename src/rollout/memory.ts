@@ -5,8 +5,8 @@ import { createStateFile } from './state-file.ts';
 /** What a rollout remembers, also over a restart. */
 export interface RolloutMemory {
   load(): Promise<void>;
-  /** Writes it down, with where the trial stands. */
-  save(trial: TrialState | undefined): void;
+  /** Writes it down, with where the trial stands; `as_before`: nothing was staged since the start. */
+  save(trial: TrialState | 'as_before' | undefined): void;
   settled(): Promise<void>;
   isPersisted(): boolean;
   /** Why no canary may run: the state was not read, or is damaged. */
@@ -19,12 +19,18 @@ export interface RolloutMemory {
   refused(): readonly RefusedCandidate[];
   refuse(candidate: RefusedCandidate): void;
   refuses(sha256: string): boolean;
+  refusalOf(sha256: string | undefined): RefusedCandidate | undefined;
   /** Lets one in again that was refused; `false` where it was not. */
   pardon(sha256: string): boolean;
   isPardoned(sha256: string): boolean;
   /** Whether a verified caller ever had a tenant. */
   readonly hasTenants: () => boolean;
   readonly noteTenants: () => void;
+  /**
+   * The later of the clock and the newest time that was ever seen here, so that a clock that is set back revives nothing;
+   * `Infinity` where that is not known because the state is damaged or was not read.
+   */
+  readonly nowEpochMs: () => number;
   /** Where its trial stood before. */
   trialOf(sha256: string): TrialState | undefined;
 }
@@ -34,7 +40,8 @@ export function createMemory({
   stateFile,
   newSalt,
   logger,
-}: Pick<RolloutParts, 'config' | 'stateFile' | 'newSalt' | 'logger'>): RolloutMemory {
+  clock,
+}: Pick<RolloutParts, 'config' | 'stateFile' | 'newSalt' | 'logger' | 'clock'>): RolloutMemory {
   const file =
     stateFile === undefined
       ? undefined
@@ -45,6 +52,7 @@ export function createMemory({
   const pardoned = new Set<string>();
   let ownSalt = '';
   let tenants = false;
+  let newestEpochMs = 0;
   let pin: PinnedTo | undefined;
   let trial: TrialState | undefined;
   let blocked: string | undefined = 'the state of the rollout was not read yet';
@@ -52,6 +60,11 @@ export function createMemory({
   function begin(): void {
     blocked = undefined;
     if (ownSalt === '') ownSalt = newSalt();
+  }
+
+  function nowEpochMs(): number {
+    newestEpochMs = Math.max(newestEpochMs, Math.floor(clock.now().epochMs));
+    return blocked === undefined ? newestEpochMs : Number.POSITIVE_INFINITY;
   }
 
   return {
@@ -62,6 +75,7 @@ export function createMemory({
           const state = parseState(text);
           ownSalt = state.salt;
           tenants ||= state.tenants === true;
+          newestEpochMs = Math.max(newestEpochMs, state.newestEpochMs ?? 0);
           pin = state.pin;
           trial = state.trial;
           for (const one of state.refused) refused.set(one.sha256, one);
@@ -78,7 +92,7 @@ export function createMemory({
       }
     },
     save: (now) => {
-      trial = now;
+      if (now !== 'as_before') trial = now;
       // A damaged state is evidence until a person lets go of it.
       if (blocked !== undefined) return;
       file?.write(
@@ -87,6 +101,7 @@ export function createMemory({
           refused: [...refused.values()],
           pardoned: [...pardoned],
           ...(tenants ? { tenants } : {}),
+          newestEpochMs: nowEpochMs(),
           ...(pin === undefined ? {} : { pin }),
           ...(trial === undefined ? {} : { trial }),
         }),
@@ -109,6 +124,7 @@ export function createMemory({
       refused.set(candidate.sha256, candidate);
     },
     refuses: (sha256) => refused.has(sha256),
+    refusalOf: (sha256) => (sha256 === undefined ? undefined : refused.get(sha256)),
     pardon: (sha256) => {
       if (!refused.delete(sha256)) return false;
       const [oldest] = pardoned;
@@ -121,6 +137,7 @@ export function createMemory({
     noteTenants: () => {
       tenants = true;
     },
+    nowEpochMs,
     trialOf: (sha256) => (trial?.sha256 === sha256 ? trial : undefined),
   };
 }

@@ -15,6 +15,8 @@ export interface Observe {
 export interface ObserveParts {
   readonly config: readonly ObserveConfig[];
   readonly clock: Clock;
+  /** The later of the clock and the newest time ever seen here, also before a restart; asked from `start` on. */
+  readonly nowEpochMs: () => number;
   readonly startTimer: StartTimer;
   readonly logger: Pick<Logger, 'warn' | 'limited'>;
   readonly metrics: Pick<RolloutMetrics, 'observedDenial'>;
@@ -22,17 +24,26 @@ export interface ObserveParts {
 
 const REMIND_MS = 600_000;
 
-export function createObserve({ config, clock, startTimer, logger, metrics }: ObserveParts): Observe {
-  const created = clock.now();
+export function createObserve({ config, clock, nowEpochMs, startTimer, logger, metrics }: ObserveParts): Observe {
   const routes = new Map<string, Observed>();
-  for (const { route, until } of config) {
-    const endMs = observeEndMs(until);
-    const leftMs = endMs === undefined ? 0 : endMs - created.epochMs;
-    // What is over, and what no config check would have let through.
-    if (endMs === undefined || leftMs <= 0 || leftMs > MAX_OBSERVE_MS) continue;
-    routes.set(route, { until, endMs, endMonotonicMs: created.monotonicMs + leftMs });
-  }
   let cancel: (() => void) | undefined;
+
+  function begin(): void {
+    const nowMs = nowEpochMs();
+    const { monotonicMs } = clock.now();
+    for (const { route, until } of config) {
+      const endMs = observeEndMs(until);
+      const leftMs = endMs === undefined ? 0 : endMs - nowMs;
+      // What is over, and what no config check would have let through.
+      if (endMs === undefined || leftMs <= 0 || leftMs > MAX_OBSERVE_MS) {
+        logger.warn({ route, until }, 'a route is not observed: the end has passed, or it is unknown how late it is');
+      } else routes.set(route, { until, endMs, endMonotonicMs: monotonicMs + leftMs });
+    }
+  }
+
+  function isOver({ endMs, endMonotonicMs }: Observed, at: Instant): boolean {
+    return at.monotonicMs >= endMonotonicMs || at.epochMs >= endMs || nowEpochMs() >= endMs;
+  }
 
   function remind(): void {
     cancel = undefined;
@@ -59,9 +70,7 @@ export function createObserve({ config, clock, startTimer, logger, metrics }: Ob
       return true;
     },
     start: () => {
-      for (const { route, until } of config) {
-        if (!routes.has(route)) logger.warn({ route, until }, 'a route is not observed: the end has passed');
-      }
+      begin();
       remind();
     },
     stop: () => cancel?.(),
@@ -73,8 +82,4 @@ interface Observed {
   readonly endMs: number;
   /** The same by a clock that nobody sets back. */
   readonly endMonotonicMs: number;
-}
-
-function isOver({ endMs, endMonotonicMs }: Observed, at: Instant): boolean {
-  return at.epochMs >= endMs || at.monotonicMs >= endMonotonicMs;
 }

@@ -3,6 +3,7 @@ import type { Redecide } from '../decision/trial.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { RolloutMetrics } from '../telemetry/rollout-metrics.ts';
 import type { RolloutConfig } from './config.ts';
+import type { Promote } from './promotion.ts';
 
 /** What a rollout is made of. */
 export interface RolloutParts {
@@ -15,6 +16,8 @@ export interface RolloutParts {
   readonly stateFile?: string;
   readonly clock: Clock;
   readonly startTimer: StartTimer;
+  /** What this thread has had of a processor: a pause of the process is no fault of a policy. */
+  readonly cpuMs: () => number;
   /** Calls back in a later turn of the event loop. */
   readonly schedule: (step: () => void) => void;
   /** In [0, 1): which requests are compared. */
@@ -24,6 +27,7 @@ export interface RolloutParts {
   /** The generation in force. */
   readonly currentGeneration: () => Generation | undefined;
   readonly redecide: Redecide;
+  readonly promote: Promote;
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error' | 'limited'>;
   readonly metrics: RolloutMetrics;
 }

@@ -16,14 +16,20 @@ export interface Rollout extends Changes {
   setOrder(order: RolloutOrder | undefined, trips?: readonly string[]): void;
   /** Whether this archive was taken back once, so that it is not to be staged. */
   refusesCandidate(sha256: string): boolean;
+  /** The later of the clock and the newest time ever seen here, also before a restart; `Infinity` where that is lost. */
+  readonly nowEpochMs: () => number;
+  /** Whether it decides for anybody; of one that is not staged yet: whether it did before the restart. */
+  decides(sha256: string): boolean;
   /** The candidate is none any more. */
   withdraw(): void;
   /** Called after the reply; O(1), never throws for what it is told. */
   record(outcome: Outcome): void;
   status(): RolloutStatus;
-  /** For the status document, also of one that was taken back. */
-  candidateStatus(bundle: string): CandidateStatus | undefined;
-  /** Called once the candidate is in force for everybody. */
+  /** For the status document, also of one that was taken back; `offered`: even before a restart. */
+  candidateStatus(bundle: string, offered?: string): CandidateStatus | undefined;
+  /** Called when something that `candidateStatus` tells has changed. */
+  onChanged(callback: () => void): void;
+  /** Called within the step in which the candidate came into force for everybody. */
   onPromoted(callback: (candidate: RolloutCandidate) => void): void;
   /** Called once a candidate was taken back, by itself or by hand. */
   onTakenBack(callback: (candidate: RolloutCandidate, reason: string) => void): void;

@@ -1,6 +1,7 @@
 import { isFor, rollbackForbidden } from './candidate.ts';
 import type { RolloutConfig } from './config.ts';
 import type { RolloutMemory } from './memory.ts';
+import type { RefusedCandidate } from './state.ts';
 import type { CandidateStatus, EndedTrial, RolloutStatus } from './status.ts';
 import type { Trial } from './trial.ts';
 
@@ -30,6 +31,7 @@ export function toStatus({ config, memory, trial, last, labels }: ReportGiven): 
   const { bundle, sha256, revision, version, security } = candidate;
   const votes = trial.votes();
   const step = votes.step.count();
+  const overruns = trial.overruns();
   return {
     state: trial.state,
     ...(reason === undefined ? {} : { reason }),
@@ -57,15 +59,26 @@ export function toStatus({ config, memory, trial, last, labels }: ReportGiven): 
     trips: trial.trips,
     votes: { window: votes.window.count(), step },
     findings: trial.findings.report(),
+    ...(overruns === undefined ? {} : { overruns }),
     ...around,
   };
 }
 
-/** Of the candidate under trial, else of the last one, so that its end is told too. */
+/** What became of a trial. */
+export function toEnded(
+  { candidate, trips, findings, percent }: Trial,
+  how: Pick<EndedTrial, 'state' | 'reason' | 'at'>,
+): EndedTrial {
+  const { bundle, sha256, revision } = candidate;
+  return { bundle, sha256, revision, ...how, percent: percent(), trips, findings: findings.report() };
+}
+
+/** Of the candidate under trial, else of the last one, so that its end is told too; else of one that is refused. */
 export function toCandidateStatus(
   bundle: string,
   trial: Trial | undefined,
   last: EndedTrial | undefined,
+  refusal: RefusedCandidate | undefined,
 ): CandidateStatus | undefined {
   if (trial?.candidate.bundle === bundle) {
     const { candidate, state, reason, trips } = trial;
@@ -78,6 +91,10 @@ export function toCandidateStatus(
       ...(reason === undefined ? {} : { reason }),
       trips,
     };
+  }
+  if (refusal !== undefined && refusal.sha256 !== last?.sha256) {
+    const { sha256, revision, reason } = refusal;
+    return { sha256, revision, state: 'refused', step_percent: 0, reason, trips: 0 };
   }
   if (last?.bundle !== bundle) return undefined;
   const { sha256, revision, state, reason, trips } = last;

@@ -12,10 +12,11 @@ import { type Trip, tripText } from './guard-rails.ts';
 import { createMemory } from './memory.ts';
 import type { RolloutParts } from './parts.ts';
 import type { Rollout } from './port.ts';
-import { toCandidateStatus, toStatus } from './report.ts';
+import { createAskPromotion } from './promotion.ts';
+import { toCandidateStatus, toEnded, toStatus } from './report.ts';
 import type { EndedAs, EndedTrial } from './status.ts';
 import { COMPARED_FIRST, type Target, targetOf } from './target.ts';
-import { createTrial, type Trial } from './trial.ts';
+import { createTrial, isJudged, type Trial } from './trial.ts';
 
 const TICK_MS = 500;
 const PERSIST_EVERY_MS = 30_000;
@@ -25,24 +26,25 @@ export function createRollout(parts: RolloutParts): Rollout {
   const { config, clock, startTimer, logger, metrics } = parts;
   const labels = new Map(Object.entries(parts.labels));
   const memory = createMemory(parts);
+  const askPromotion = createAskPromotion(parts);
   const promoted: ((candidate: RolloutCandidate) => void)[] = [];
   const takenBack: ((candidate: RolloutCandidate, reason: string) => void)[] = [];
+  const changed: (() => void)[] = [];
   let trial: Trial | undefined;
+  let hasStaged = false;
   let last: EndedTrial | undefined;
   let cancel: (() => void) | undefined;
   let tickedMs = clock.now().monotonicMs;
-  let unpersistedMs = 0;
-  let latestEpochMs = 0;
+  let persistedMs = tickedMs;
 
   function persist(): void {
-    unpersistedMs = 0;
-    memory.save(trial?.toState());
+    persistedMs = clock.now().monotonicMs;
+    memory.save(hasStaged ? trial?.toState() : 'as_before');
   }
 
-  /** A clock that is set back revives no order. */
-  function nowEpochMs(): number {
-    latestEpochMs = Math.max(latestEpochMs, clock.now().epochMs);
-    return latestEpochMs;
+  /** Whether there is something whose time must outlive a restart. */
+  function runs(): boolean {
+    return trial !== undefined || config.observe.length > 0;
   }
 
   function target(of: Trial): Target {
@@ -55,7 +57,7 @@ export function createRollout(parts: RolloutParts): Rollout {
       order: of.order,
       followsOrders: parts.followsOrders,
       labels,
-      nowEpochMs: nowEpochMs(),
+      nowEpochMs: memory.nowEpochMs(),
       steps: config.steps,
       step: of.step,
       cleared: of.cleared,
@@ -71,8 +73,16 @@ export function createRollout(parts: RolloutParts): Rollout {
     const on = trial;
     if (on === undefined) return;
     const wanted = target(on);
-    if (wanted.kind === 'promote') end(on, 'promoted', wanted.reason);
+    if (wanted.kind === 'promote') askPromotion(on, () => promoteNow(on));
     else stand(on, wanted);
+  }
+
+  /** Unless it should not be by now. */
+  function promoteNow(on: Trial): boolean {
+    const wanted = trial === on ? target(on) : undefined;
+    if (wanted?.kind !== 'promote') return false;
+    end(on, 'promoted', wanted.reason);
+    return true;
   }
 
   function stand(on: Trial, wanted: Exclude<Target, { readonly kind: 'promote' }>): void {
@@ -100,25 +110,20 @@ export function createRollout(parts: RolloutParts): Rollout {
     if (state === 'paused' || state === 'blocked') logger.error(fields, 'the rollout of a bundle stands still');
     else logger.info(fields, 'the rollout of a bundle');
     metrics.rolloutChanged(on.candidate.bundle, state, 'set');
+    tellChanged();
+  }
+
+  function tellChanged(): void {
+    for (const callback of changed) callback();
   }
 
   function end(on: Trial, as: EndedAs, reason: string, code: string = as): void {
     trial = undefined;
     on.end();
-    const { candidate, staged, trips, findings } = on;
+    const { candidate, staged } = on;
     const { bundle, sha256, revision } = candidate;
     const at = new Date(clock.now().epochMs).toISOString();
-    last = {
-      bundle,
-      sha256,
-      revision,
-      state: as,
-      reason,
-      at,
-      percent: on.percent(),
-      trips,
-      findings: findings.report(),
-    };
+    last = toEnded(on, { state: as, reason, at });
     if (as === 'promoted') staged.promote();
     else staged.withdraw();
     if (as === 'rolled_back' || as === 'aborted') {
@@ -132,6 +137,7 @@ export function createRollout(parts: RolloutParts): Rollout {
     persist();
     if (as === 'promoted') for (const callback of promoted) callback(candidate);
     if (as === 'rolled_back' || as === 'aborted') for (const callback of takenBack) callback(candidate, reason);
+    tellChanged();
   }
 
   /** Takes it back, or lets it stand still where that may not be. */
@@ -150,6 +156,8 @@ export function createRollout(parts: RolloutParts): Rollout {
   function trip(on: Trial, tripped: Trip): void {
     on.tripped = tripped;
     on.trips += 1;
+    // Where it is not taken back this is all that others hear of it.
+    tellChanged();
     const reason = `guard rail \`${tripped.rail}\`: ${tripText(tripped)}`;
     logger.error(
       { ...nameOf(on.candidate), canary_percent: on.percent(), ...tripped },
@@ -171,9 +179,11 @@ export function createRollout(parts: RolloutParts): Rollout {
     const passedMs = Math.max(0, monotonicMs - tickedMs);
     tickedMs = monotonicMs;
     cancel = startTimer(TICK_MS, tick);
+    memory.nowEpochMs();
+    if (runs() && monotonicMs - persistedMs >= PERSIST_EVERY_MS) persist();
     if (trial === undefined) return;
     const tripped = trial.judge(monotonicMs);
-    const judged = trial.tripped === undefined && JUDGED.has(trial.state);
+    const judged = isJudged(trial);
     if (judged && tripped !== undefined) {
       trip(trial, tripped);
       return;
@@ -188,7 +198,6 @@ export function createRollout(parts: RolloutParts): Rollout {
     const step = config.steps[on.step];
     if (step === undefined) return;
     on.elapsedMs += passedMs;
-    unpersistedMs += passedMs;
     if (on.elapsedMs >= step.minutes * 60_000) {
       if (on.votes().step.count().voters >= config.guard_rails.min_principals) {
         on.step += 1;
@@ -196,12 +205,12 @@ export function createRollout(parts: RolloutParts): Rollout {
         on.beginAnew();
         persist();
       }
-    } else if (unpersistedMs >= PERSIST_EVERY_MS) persist();
+    }
   }
 
   function applies(on: Trial, order: RolloutOrder): boolean {
-    if (order.candidate.sha256 !== on.candidate.sha256) return false;
-    return nowEpochMs() < order.expiresEpochS * 1_000 && isFor(order, labels);
+    const named = order.candidate.sha256 === on.candidate.sha256;
+    return named && memory.nowEpochMs() < order.expiresEpochS * 1_000 && isFor(order, labels);
   }
 
   const changes = createChanges({
@@ -217,22 +226,25 @@ export function createRollout(parts: RolloutParts): Rollout {
     ...changes,
     start: async () => {
       await memory.load();
+      if (runs()) persist();
       tick();
     },
     stop: async () => {
       cancel?.();
       trial?.end();
-      if (trial !== undefined) persist();
+      if (runs()) persist();
       await memory.settled();
     },
     stage: (candidate, staged, order) => {
+      hasStaged = true;
+      const heir = trial?.toHeir(candidate.sha256);
       if (trial !== undefined) end(trial, 'withdrawn', 'another candidate takes its place');
       if (memory.refuses(candidate.sha256)) {
         staged.withdraw();
         logger.warn(nameOf(candidate), 'a bundle that was taken back once is not tried again');
         return false;
       }
-      const before = memory.trialOf(candidate.sha256);
+      const before = memory.trialOf(candidate.sha256) ?? heir;
       trial = createTrial({
         ...parts,
         hasTenants: memory.hasTenants,
@@ -268,6 +280,8 @@ export function createRollout(parts: RolloutParts): Rollout {
       } else apply();
     },
     refusesCandidate: (sha256) => memory.refuses(sha256),
+    decides: (sha256) =>
+      (trial?.candidate.sha256 === sha256 ? trial.percent() : (memory.trialOf(sha256)?.percent ?? 0)) > 0,
     withdraw: () => {
       if (trial !== undefined) end(trial, 'withdrawn', 'it is no candidate any more');
     },
@@ -275,12 +289,11 @@ export function createRollout(parts: RolloutParts): Rollout {
       if (outcome.principal?.tenant !== undefined) memory.noteTenants();
       trial?.record(outcome);
     },
+    nowEpochMs: memory.nowEpochMs,
     status: () => toStatus({ config, memory, trial, last, labels }),
-    candidateStatus: (bundle) => toCandidateStatus(bundle, trial, last),
+    candidateStatus: (bundle, offered) => toCandidateStatus(bundle, trial, last, memory.refusalOf(offered)),
+    onChanged: (callback) => changed.push(callback),
     onPromoted: (callback) => promoted.push(callback),
     onTakenBack: (callback) => takenBack.push(callback),
   };
 }
-
-/** Where a trip says something. */
-const JUDGED: ReadonlySet<string> = new Set(['waiting', 'shadow', 'canary']);

@@ -1,4 +1,5 @@
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { mkdir, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** A small file that is there whole or as it was before. */
@@ -36,7 +37,7 @@ export function createStateFile(file: string, onFault: (error: unknown) => void)
   return {
     read: async () => {
       try {
-        return await readFile(file, 'utf8');
+        return await readText(file);
       } catch (error) {
         if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
         throw error;
@@ -51,11 +52,30 @@ export function createStateFile(file: string, onFault: (error: unknown) => void)
   };
 }
 
+/** Follows no link, waits for no pipe, and reads no further than the size that the file was found to have. */
+async function readText(file: string): Promise<string> {
+  await using handle = await open(file, READ_FLAGS);
+  const stats = await handle.stat();
+  if (!stats.isFile() || stats.size > MAX_BYTES) throw new Error(`\`${file}\` is no small plain file`);
+  const bytes = Buffer.alloc(stats.size);
+  let at = 0;
+  while (at < bytes.length) {
+    const { bytesRead } = await handle.read(bytes, at, bytes.length - at, at);
+    if (bytesRead === 0) break;
+    at += bytesRead;
+  }
+  return bytes.toString('utf8', 0, at);
+}
+
+const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
+const MAX_BYTES = 16 * 2 ** 20;
+
 async function replace(file: string, text: string): Promise<void> {
   const folder = dirname(file);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const half = `${file}.new`;
-  const handle = await open(half, 'w', 0o600);
+  const handle = await open(half, WRITE_FLAGS, 0o600);
   try {
     await handle.writeFile(text);
     await handle.sync();

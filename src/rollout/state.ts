@@ -8,6 +8,8 @@ export interface RolloutState {
   readonly pardoned: readonly string[];
   /** A verified caller had a tenant. */
   readonly tenants?: true;
+  /** The newest wall-clock time that was seen, in epoch milliseconds: nothing is judged by an earlier one. */
+  readonly newestEpochMs?: number;
   readonly pin?: PinnedTo;
   /** Absent where nothing is under trial. */
   readonly trial?: TrialState;
@@ -30,6 +32,8 @@ export interface TrialState {
   readonly elapsedMs: number;
   /** Of the verified tenants, as it stood. */
   readonly percent: number;
+  /** Whose callers these are, where it took the place of another candidate that decided for them. */
+  readonly armsOf?: string;
   readonly paused?: string;
 }
 
@@ -42,7 +46,7 @@ export function writeState(state: RolloutState): string {
 /** Throws an `Error` for whatever was not written by {@link writeState}. */
 export function parseState(text: string): RolloutState {
   const value: unknown = JSON.parse(text);
-  const { format, salt, refused, pardoned, tenants, pin, trial } = members(value, 'the state');
+  const { format, salt, refused, pardoned, tenants, newestEpochMs, pin, trial } = members(value, 'the state');
   if (format !== FORMAT) throw new Error('`format` is unknown');
   return {
     salt: textOf(salt, 'salt'),
@@ -57,12 +61,15 @@ export function parseState(text: string): RolloutState {
     }),
     pardoned: listOf(pardoned, 'pardoned').map(digestOf),
     ...(tenants === true ? { tenants } : {}),
+    ...(newestEpochMs === undefined ? {} : { newestEpochMs: wholeOf(newestEpochMs, 'newestEpochMs', MAX_EPOCH_MS) }),
     ...(pin === undefined ? {} : { pin: parsePin(pin) }),
     ...(trial === undefined ? {} : { trial: parseTrial(trial) }),
   };
 }
 
 const FORMAT = 1;
+/** The last moment that a `Date` can name (ECMA-262 §21.4.1.1). */
+const MAX_EPOCH_MS = 8.64e15;
 const DIGEST = /^[0-9a-f]{64}$/;
 
 function parsePin(value: unknown): PinnedTo {
@@ -73,12 +80,13 @@ function parsePin(value: unknown): PinnedTo {
 }
 
 function parseTrial(value: unknown): TrialState {
-  const { sha256, step, elapsedMs, percent, paused } = members(value, 'trial');
+  const { sha256, step, elapsedMs, percent, armsOf, paused } = members(value, 'trial');
   return {
     sha256: digestOf(sha256),
-    step: numberOf(step, 'step', 1_000),
-    elapsedMs: numberOf(elapsedMs, 'elapsedMs', Number.MAX_SAFE_INTEGER),
+    step: wholeOf(step, 'step', 1_000),
+    elapsedMs: wholeOf(elapsedMs, 'elapsedMs', Number.MAX_SAFE_INTEGER),
     percent: numberOf(percent, 'percent', 100),
+    ...(armsOf === undefined ? {} : { armsOf: digestOf(armsOf) }),
     ...(paused === undefined ? {} : { paused: textOf(paused, 'paused') }),
   };
 }
@@ -107,4 +115,10 @@ function digestOf(value: unknown): string {
 function numberOf(value: unknown, name: string, max: number): number {
   if (typeof value !== 'number' || !(value >= 0 && value <= max)) throw new Error(`\`${name}\` is out of range`);
   return value;
+}
+
+function wholeOf(value: unknown, name: string, max: number): number {
+  const number = numberOf(value, name, max);
+  if (!Number.isInteger(number)) throw new Error(`\`${name}\` is no whole number`);
+  return number;
 }

@@ -1,3 +1,4 @@
+import type { Overruns } from './comparer.ts';
 import type { FindingsReport } from './findings.ts';
 import type { RefusedCandidate } from './state.ts';
 import type { VoteCount } from './tally.ts';
@@ -43,6 +44,8 @@ export interface RolloutStatus {
   readonly trips: number;
   readonly votes?: { readonly window: VoteCount; readonly step: VoteCount };
   readonly findings?: FindingsReport;
+  /** What was too slow to go on comparing; absent where nothing was. */
+  readonly overruns?: Overruns;
   readonly refused: readonly RefusedCandidate[];
   /** `false` where the state could not be written: a restart would begin anew. */
   readonly persisted: boolean;
@@ -66,7 +69,8 @@ export interface EndedTrial {
 export interface CandidateStatus {
   readonly sha256: string;
   readonly revision: string;
-  readonly state: RolloutPhase;
+  /** `refused`: it was taken back before this start. */
+  readonly state: RolloutPhase | 'refused';
   readonly step_percent: number;
   readonly reason?: string;
   readonly trips: number;

@@ -31,6 +31,7 @@ export interface TargetGiven {
   readonly labels: ReadonlyMap<string, string>;
   readonly nowEpochMs: number;
   readonly steps: readonly RolloutStep[];
+  /** Behind the last one only where each was gone through in this process. */
   readonly step: number;
   /** Whether it was compared enough to decide for anybody. */
   readonly cleared: boolean;

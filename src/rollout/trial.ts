@@ -1,9 +1,9 @@
 import type { StagedGeneration } from '../decision/generations.ts';
 import type { Outcome } from '../decision/ports.ts';
 import { createShare } from './arms.ts';
-import type { RolloutCandidate, RolloutOrder } from './candidate.ts';
-import { type Comparer, type ComparerParts, createComparer } from './comparer.ts';
-import type { RolloutConfig } from './config.ts';
+import { type RolloutCandidate, type RolloutOrder, rollbackForbidden } from './candidate.ts';
+import { type Comparer, type ComparerParts, createComparer, type Overruns } from './comparer.ts';
+import type { RolloutConfig, RolloutStep } from './config.ts';
 import { createFindings, type Findings } from './findings.ts';
 import { createTally, type Trip, trippedRail } from './guard-rails.ts';
 import type { TrialState } from './state.ts';
@@ -36,11 +36,20 @@ export interface Trial {
   readonly judge: (nowMs: number) => Trip | undefined;
   /** Clears it once enough voters were compared, or it was compared for long enough; asked after `judge` found nothing. */
   readonly clear: (nowMs: number) => void;
+  /** What was too slow to go on comparing; absent where nothing was. */
+  readonly overruns: () => Overruns | undefined;
   /** Forgets the votes and the trip: a new step, or a person's word. */
   readonly beginAnew: () => void;
   readonly toState: () => TrialState;
+  /** Where the candidate that takes its place begins, for the same callers; `undefined`: anew. */
+  readonly toHeir: (sha256: string) => TrialState | undefined;
   /** Compares nothing any more. */
   readonly end: () => void;
+}
+
+/** Whether a trip says something now. */
+export function isJudged({ tripped, state }: Trial): boolean {
+  return tripped === undefined && (state === 'waiting' || state === 'shadow' || state === 'canary');
 }
 
 export interface TrialParts extends Omit<ComparerParts, 'candidate' | 'onCompared' | 'config'> {
@@ -58,7 +67,8 @@ export function createTrial({ candidate, staged, salt, before, order, hasTenants
   const { config, clock } = parts;
   const rails = config.guard_rails;
   const findings = createFindings();
-  const share = createShare(salt, candidate.sha256);
+  const armsOf = before?.armsOf ?? candidate.sha256;
+  const share = createShare(salt, armsOf);
   let window = createTally(rails, hasTenants);
   let step = createTally(rails, hasTenants);
   const clearAtMs = clock.now().monotonicMs + rails.compare_first_seconds * 1_000;
@@ -93,8 +103,7 @@ export function createTrial({ candidate, staged, salt, before, order, hasTenants
     paused: before?.paused,
     tripped: undefined,
     trips: 0,
-    step: before?.step ?? 0,
-    elapsedMs: before?.elapsedMs ?? 0,
+    ...placeIn(config.steps, before),
     cleared: rails.compare_first_seconds === 0 || (before?.percent ?? 0) > 0,
     percent: () => percent,
     decideFor: (wanted) => {
@@ -119,8 +128,11 @@ export function createTrial({ candidate, staged, salt, before, order, hasTenants
       return trip;
     },
     clear: (nowMs) => {
-      if (nowMs >= clearAtMs || step.count().voters >= rails.min_principals) trial.cleared = true;
+      if (step.count().voters >= rails.min_principals) trial.cleared = true;
+      // Whoever makes it slow does not have it decide uncompared.
+      else if (nowMs >= clearAtMs && !comparer.isBackedOff()) trial.cleared = true;
     },
+    overruns: () => comparer.overruns(),
     beginAnew: () => {
       trial.tripped = undefined;
       clearVotes();
@@ -130,9 +142,24 @@ export function createTrial({ candidate, staged, salt, before, order, hasTenants
       step: trial.step,
       elapsedMs: Math.round(trial.elapsedMs),
       percent,
+      ...(armsOf === candidate.sha256 ? {} : { armsOf }),
       ...(trial.paused === undefined ? {} : { paused: trial.paused }),
     }),
+    toHeir: (sha256) => {
+      if (percent === 0 || rollbackForbidden(candidate) === undefined) return undefined;
+      if (sha256 === candidate.sha256) return trial.toState();
+      return { sha256, step: trial.step, elapsedMs: 0, percent, armsOf };
+    },
     end: () => comparer.stop(),
   };
   return trial;
+}
+
+/** Where it stood, among the steps of today: none counts as gone through that was not. */
+function placeIn(
+  steps: readonly RolloutStep[],
+  before: TrialState | undefined,
+): { readonly step: number; readonly elapsedMs: number } {
+  const { step, elapsedMs } = before ?? { step: 0, elapsedMs: 0 };
+  return step < steps.length ? { step, elapsedMs } : { step: Math.max(0, steps.length - 1), elapsedMs: 0 };
 }

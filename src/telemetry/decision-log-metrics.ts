@@ -12,7 +12,8 @@ export interface DecisionLogState {
 
 /** What the decision log counts beside the totals. No method throws. */
 export interface DecisionLogMetrics {
-  dropped(events: number, cause: string): void;
+  /** Decisions whose events were lost; an aggregate counts as all denials that it stands for. */
+  dropped(decisions: number, cause: string): void;
   /** Denials that summaries stand for. */
   aggregated(denials: number): void;
   /** Events of which the policy left a stub. */
@@ -24,7 +25,9 @@ export interface DecisionLogMetrics {
   denied(): void;
   delivered(sink: string, events: number): void;
   spoolFailed(): void;
-  spoolDamaged(kind: 'torn' | 'corrupt'): void;
+  spoolDamaged(kind: 'torn' | 'corrupt' | 'cursor'): void;
+  /** Bytes of quarantined pieces that were given up for want of room. */
+  quarantineLost(bytes: number): void;
   /** Asked at each scrape. */
   track(state: () => DecisionLogState): void;
 }
@@ -43,7 +46,8 @@ export function createDecisionLogMetrics(registry: Registry): DecisionLogMetrics
   const denied = counter('denied', 'Allows that became denials because the log had no room.');
   const delivered = labelled('delivered', 'sink', 'Events that a remote sink has confirmed.');
   const spoolFailures = counter('spool_failures', 'Writes and reads of the spool that the disk refused.');
-  const damaged = labelled('spool_damaged', 'kind', 'Pieces of the spool that no event could be read from.');
+  const damaged = labelled('spool_damaged', 'kind', 'Pieces of the spool that could not be read.');
+  const quarantineLost = counter('quarantine_lost_bytes', 'Bytes of quarantined pieces that found no room any more.');
   let state = (): DecisionLogState => ({ queued: 0, spoolWaiting: 0, spoolBytes: 0, oldestSeconds: 0 });
   const gauge = (name: string, help: string, read: (now: DecisionLogState) => number): void => {
     new Gauge({
@@ -56,11 +60,11 @@ export function createDecisionLogMetrics(registry: Registry): DecisionLogMetrics
     });
   };
   gauge('spool_waiting', 'Events that the disk has not taken yet.', ({ spoolWaiting }) => spoolWaiting);
-  gauge('spool_bytes', 'Bytes of events on the disk.', ({ spoolBytes }) => spoolBytes);
+  gauge('spool_bytes', 'Bytes of events and of quarantined pieces on the disk.', ({ spoolBytes }) => spoolBytes);
   gauge('oldest_seconds', 'Age of the oldest event on its way to a remote sink.', ({ oldestSeconds }) => oldestSeconds);
 
   return {
-    dropped: (events, cause) => droppedBy.inc({ cause }, events),
+    dropped: (decisions, cause) => droppedBy.inc({ cause }, decisions),
     aggregated: (denials) => aggregated.inc(denials),
     droppedByPolicy: () => stubs.inc(),
     maskFailed: () => maskFailures.inc(),
@@ -69,6 +73,7 @@ export function createDecisionLogMetrics(registry: Registry): DecisionLogMetrics
     delivered: (sink, events) => delivered.inc({ sink }, events),
     spoolFailed: () => spoolFailures.inc(),
     spoolDamaged: (kind) => damaged.inc({ kind }),
+    quarantineLost: (bytes) => quarantineLost.inc(bytes),
     track: (ask) => {
       state = ask;
     },

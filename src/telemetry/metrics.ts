@@ -27,7 +27,7 @@ export interface Metrics {
   /** Seconds since each source last confirmed what is in force; asked at each scrape. */
   trackBundleAges(ages: () => ReadonlyMap<string, number>): void;
   jwksRefreshed(issuer: string, result: 'refreshed' | 'failed'): void;
-  /** Events that a sink did not get; an event that two sinks did not get counts twice. */
+  /** Decisions whose event a sink did not get; one that two sinks did not get counts twice. */
   decisionLogDropped(events: number): void;
   decisionLogSinkFailed(sink: string): void;
   /** Asked at each scrape. */
@@ -78,7 +78,7 @@ export function createMetrics({ bounds = DEFAULT_BOUNDS, processMetrics = true }
   });
   const dropped = new Counter({
     name: 'sallyport_decision_log_dropped_total',
-    help: 'Decision events that a sink did not get; `sequence` shows the gaps.',
+    help: 'Decisions whose event a sink did not get; `sequence` shows the gaps.',
     registers,
   });
   const sinkFailures = new Counter({

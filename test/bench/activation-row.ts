@@ -1,11 +1,12 @@
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ask } from '../support/http-client.ts';
 import { eventually } from '../support/programs.ts';
 import { startService, toServiceConfig } from '../support/service.ts';
 import { createTestIssuer } from '../support/tokens.ts';
 import { ROOT } from '../support/tools.ts';
-import { archiveOf, BUNDLE_TOKEN, startBundleServer } from './bundle-server.ts';
+import { archiveOf, BUNDLE_TOKEN, LONG_POLL_SECONDS, startBundleServer } from './bundle-server.ts';
 import { benchClaims, toGrpcCall } from './calls.ts';
 import { LINE } from './loop-probe.ts';
 import type { Figures, Row, RowTools } from './row.ts';
@@ -13,15 +14,18 @@ import { startTask, writeBytes } from './servers.ts';
 
 const DATA_BYTES = 12_000_000;
 const CHECKS_PER_SECOND = 200;
+/** For how long a spare instance of the policy is made after it. */
+const SPARE_MS = 1_000;
 
 /**
  * A service at 200 checks a second takes over a bundle with 12 MB of data from a bundle server: `activation_ms` from
- * having downloaded it to in force, `trial_ms` of that in the worker, `blocked_ms` the longest that the event loop stood
- * still, and what the checks of that time took, from when each was due.
+ * having downloaded it to in force, `trial_ms` of that the loading in the worker, `blocked_ms` the longest that the event
+ * loop stood still, and what the checks of that time took, from when each was due.
  */
-export async function createActivationRow({ folder, started }: RowTools): Promise<Row> {
+export async function createActivationRow({ count, folder, started }: RowTools): Promise<Row> {
   const server = await started(startBundleServer(folder));
-  const archives = [await archiveOf('large-1', withManyTenants), await archiveOf('large-2', withManyTenants)];
+  const large = (text: string): string => withManyTenants(text, count(DATA_BYTES));
+  const archives = [await archiveOf('large-1', large), await archiveOf('large-2', large)];
   const own = await mkdtemp(join(folder, 'activation-'));
   const issuer = await createTestIssuer({ algorithm: 'RS256' });
   const jwksFile = join(own, 'jwks.json');
@@ -36,7 +40,7 @@ export async function createActivationRow({ folder, started }: RowTools): Promis
           authz: {
             url: server.url,
             credentials: { bearer_token: BUNDLE_TOKEN },
-            polling: { long_poll_seconds: 60, min_delay_seconds: 1, max_delay_seconds: 2 },
+            polling: { long_poll_seconds: LONG_POLL_SECONDS, min_delay_seconds: 1, max_delay_seconds: 2 },
             trust: server.trust,
           },
         },
@@ -70,7 +74,7 @@ export async function createActivationRow({ folder, started }: RowTools): Promis
     const { authz } = (JSON.parse(text) as ServiceStatus).bundles;
     return { version: authz.version, tookMs: authz.activatedAtEpochMs - authz.downloadedAtEpochMs };
   };
-  /** Log lines of the trial so far, and what the last of them says. */
+  /** What the service said of its last trial: loading it in the worker. */
   const trialMs = (): number => {
     const line = program.lines().findLast((candidate) => candidate.includes('bundles passed their trial'));
     return line === undefined ? Number.NaN : (JSON.parse(line) as { readonly loadMs: number }).loadMs;
@@ -89,8 +93,9 @@ export async function createActivationRow({ folder, started }: RowTools): Promis
         const now = await inForce();
         return now.version === release.version ? now : undefined;
       }, 60_000);
-      const blocked = await blockedMs();
-      return { activation_ms: tookMs, trial_ms: trialMs(), blocked_ms: blocked, ...(await checks.run({ finish: 1 })) };
+      const meanwhile = await checks.run({ finish: 1 });
+      await sleep(SPARE_MS);
+      return { activation_ms: tookMs, trial_ms: trialMs(), blocked_ms: await blockedMs(), ...meanwhile };
     },
   };
 }
@@ -105,25 +110,27 @@ interface ServiceStatus {
   };
 }
 
-/** The catalog of a provider with so many tenants that its JSON has 12 MB. */
-export function withManyTenants(text: string): string {
+/** The catalog of a provider with so many tenants that its JSON has so many bytes. */
+function withManyTenants(text: string, wantedBytes: number): string {
   // The checked-in data has this shape; `check-data` proves it.
   const data = JSON.parse(text) as Catalog;
   const { tenants, models } = data.catalog;
   const perTenant = (own: string): number =>
     JSON.stringify(tenants[own]).length +
     Object.keys(models).reduce((sum, model) => sum + 2 * own.length + model.length + 7, own.length + 4);
-  for (let number = 0, bytes = 0; bytes < DATA_BYTES; number += 1) {
+  for (let number = 0, bytes = 0; bytes < wantedBytes; number += 1) {
     const own = `tenant-${String(number).padStart(6, '0')}`;
     tenants[own] = { tiers: ['free', 'premium', 'internal'], open_to_tiers: [] };
     for (const [model, { upstreams }] of Object.entries(models)) upstreams[own] = `${own}-${model}`;
     bytes += perTenant(own);
   }
+  data.catalog.total_weight = Object.keys(tenants).length;
   return JSON.stringify(data);
 }
 
 interface Catalog {
   readonly catalog: {
+    total_weight: number;
     readonly tenants: Record<string, object>;
     readonly models: Readonly<Record<string, { readonly upstreams: Record<string, string> }>>;
   };

@@ -14,7 +14,9 @@ import { unthrottledBundle } from '../support/unthrottled-bundle.ts';
 
 /** Every right of the server that is measured. */
 export const BUNDLE_TOKEN = 'bench-token';
-export const SCOPE = 'prod';
+const SCOPE = 'prod';
+/** How long an agent waits at the server: longer than a round, so that nobody asks again while other rows are measured. */
+export const LONG_POLL_SECONDS = 600;
 
 export interface Published {
   readonly sha256: string;
@@ -50,6 +52,7 @@ export async function startBundleServer(folder: string): Promise<BundleServerUnd
       listen: `127.0.0.1:${port}`,
       storage: { disk: { dir: 'store' } },
       audit_log: 'audit.jsonl',
+      limits: { max_wait_seconds: LONG_POLL_SECONDS },
       bundles: { authz: { keys: { [signer.kid]: key }, scope: SCOPE } },
       tokens: [
         {

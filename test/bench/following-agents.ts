@@ -10,7 +10,7 @@ import { createLogger } from '../../src/telemetry/logger.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { accessRequest, verified } from '../support/core.ts';
 import { toServiceConfig } from '../support/service.ts';
-import { BUNDLE_TOKEN } from './bundle-server.ts';
+import { BUNDLE_TOKEN, LONG_POLL_SECONDS } from './bundle-server.ts';
 import { machineMs } from './monotonic.ts';
 import { answerTasks } from './task.ts';
 
@@ -49,7 +49,7 @@ async function startAgent(number: number): Promise<Agent> {
       authz: {
         url,
         credentials: { bearer_token: BUNDLE_TOKEN },
-        polling: { long_poll_seconds: 60, min_delay_seconds: 1, max_delay_seconds: 2 },
+        polling: { long_poll_seconds: LONG_POLL_SECONDS, min_delay_seconds: 1, max_delay_seconds: 2 },
         // Written by the parent, from the server that it started.
         trust: JSON.parse(trust) as object,
         orders: { url: `${url}/orders` },

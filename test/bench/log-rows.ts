@@ -11,7 +11,7 @@ import { type Measured, startMeasuredService, startTask, writeBytes } from './se
 export type LogRowName = 'check_decision_log';
 
 /** The services take turns, so that what else the machine does weighs on all alike. */
-const SLICES = 4;
+const SLICES = 3;
 /** What a file sink needs to write its last lines. */
 const WRITTEN_MS = 40;
 
@@ -50,7 +50,7 @@ export function createLogRows(tools: RowTools): Readonly<Record<LogRowName, () =
       const none = await start(logs.none, written);
       const file = await start(logs.file, written);
       const spool = await start(logs.spool, (events) => receiver.run({ events }));
-      const calls = Math.round(count(12_000) / SLICES);
+      const calls = Math.round(count(6_000) / SLICES);
 
       const measure = async (service: Logging): Promise<{ readonly cpuUs: number; readonly result: LoadResult }> => {
         const { server, delivered } = service;

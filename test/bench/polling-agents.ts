@@ -2,7 +2,7 @@ import { createPoller } from '../../src/bundle/poller.ts';
 import { createHttpClient } from '../../src/bundle/sources/http-client.ts';
 import { createUrlSource } from '../../src/bundle/sources/url-source.ts';
 import { startSystemTimer } from '../support/system-ports.ts';
-import { BUNDLE_TOKEN } from './bundle-server.ts';
+import { BUNDLE_TOKEN, LONG_POLL_SECONDS } from './bundle-server.ts';
 import { percentilesOf } from './latency.ts';
 import { machineMs } from './monotonic.ts';
 import { answerTasks } from './task.ts';
@@ -13,7 +13,6 @@ import { answerTasks } from './task.ts';
  * with the machine's time at which half of them, 99 in a hundred and the last had all of it.
  */
 const [url = ''] = process.argv.slice(2);
-const WAIT_SECONDS = 60;
 /** What the server needs to read a request that was just written. */
 const PARKED_MS = 400;
 
@@ -42,7 +41,7 @@ function startAgent(): void {
     attempt: async (signal) => {
       waiting += 1;
       try {
-        const download = await source.load(etag, signal, { waitSeconds: etag === undefined ? 0 : WAIT_SECONDS });
+        const download = await source.load(etag, signal, { waitSeconds: etag === undefined ? 0 : LONG_POLL_SECONDS });
         if (download !== undefined) {
           etag = download.etag;
           downloads.push(machineMs());

@@ -15,7 +15,7 @@ import type { RolloutStatus } from '../../src/rollout/status.ts';
 import { withRollout } from '../../src/rollout/with-rollout.ts';
 import { accessRequest, anonymous, NAMED, tenantA, verified } from '../support/core.ts';
 import { createRandom, seedOf } from '../support/seed.ts';
-import { startSystemTimer, systemClock } from '../support/system-ports.ts';
+import { startSystemTimer, systemClock, threadCpuMs } from '../support/system-ports.ts';
 import { filesOf, repacked, SHIPPED, SHIPPED_ROOTS } from '../unit/bundle/shipped.ts';
 
 /**
@@ -180,6 +180,7 @@ async function openRun(name: string): Promise<Run> {
         max_latency_ratio: 3,
         min_latency_ms: 1,
         max_slow_percent: 25,
+        max_evaluation_ms: 50,
       },
       max_cpu_percent: 20,
     },
@@ -187,11 +188,13 @@ async function openRun(name: string): Promise<Run> {
     followsOrders: false,
     clock: systemClock,
     startTimer: startSystemTimer,
+    cpuMs: threadCpuMs,
     schedule: (step) => void setImmediate(step),
     random: () => random.next(),
     newSalt: () => `salt ${random.next()}`,
     currentGeneration: generations.current,
     redecide: createRedecide(createTry({ ...common, monotonicMs: () => performance.now() })),
+    promote: async (_candidate, putInForce) => putInForce(),
     logger: { info: () => undefined, warn: () => undefined, error: () => undefined, limited: () => undefined },
     metrics: {
       observedDenial: () => undefined,

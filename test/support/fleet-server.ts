@@ -31,6 +31,7 @@ export interface FleetServer {
   signedOrder(release: Release, keys: string, version: number, ...flags: readonly string[]): Promise<string>;
   /** `sallyport fleet --json`. */
   fleet(): Promise<FleetAnswer>;
+  /** Does nothing where it runs. */
   start(): Promise<void>;
   /** SIGKILL. */
   kill(): Promise<void>;
@@ -136,6 +137,7 @@ tokens:
       // What the command prints is checked where it is read.
       JSON.parse(await run('fleet', '--from', url.slice(0, -3), '--token-env', 'OPS', '--json')) as FleetAnswer,
     start: async () => {
+      if (program !== undefined) return;
       program = startProgram(process.execPath, [
         ...[join(ROOT, 'src/main.ts'), 'bundles', 'serve', '--config', at('bundle-server.yaml')],
       ]);
@@ -144,6 +146,7 @@ tokens:
     kill: async () => {
       program?.signal('SIGKILL');
       await program?.ended;
+      program = undefined;
     },
     stop: async () => {
       await program?.stop();

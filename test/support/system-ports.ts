@@ -2,7 +2,7 @@ import type { Clock } from '../../src/decision/ports.ts';
 import { systemClock } from '../../src/telemetry/system-clock.ts';
 
 /** The machine's own clocks and timers, for tests that run real doors. */
-export { startSystemTimer, systemClock } from '../../src/telemetry/system-clock.ts';
+export { startSystemTimer, systemClock, threadCpuMs } from '../../src/telemetry/system-clock.ts';
 
 /**
  * The system’s clock, two months slow until `arrive` is called: what is made before began long ago. In the period of its

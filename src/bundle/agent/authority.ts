@@ -25,6 +25,8 @@ export interface Authority {
   raise(trusted: Trusted): Promise<void>;
   /** Throws a `BundleError` for a forged, expired or older order; from then on nothing older is believed. */
   acceptOrder(jws: string): Promise<RolloutOrder>;
+  /** The digest, where trust is a pin. */
+  readonly pin?: () => string;
   /** A clock that does not go back. */
   nowEpochS(): number;
 }
@@ -49,6 +51,7 @@ export function createAuthority({ name, trust, clock, mark }: AuthorityOptions):
 export function createPinAuthority(trust: { readonly sha256: string }, clock: Clock): Authority {
   return {
     open: async () => {},
+    pin: () => trust.sha256,
     verify: async ({ bytes }) => ({ sha256: verifyTrust(bytes, trust) }),
     raise: async () => {},
     acceptOrder: () => Promise.reject(new BundleError('bundle_untrusted', 'orders are signed, and `trust` is a pin')),

@@ -1,7 +1,8 @@
 import { type Bundle, parseBundle } from '../bundle.ts';
 import { applyDelta } from '../delta.ts';
 import { BundleError, nameBundle } from '../errors.ts';
-import type { Download } from '../source.ts';
+import { saysDelta } from '../signing/bundle-signature.ts';
+import type { Download, LoadWish } from '../source.ts';
 import type { Role } from './authority.ts';
 import type { KeptArchive, KeptCopy } from './kept-copies.ts';
 import type { Believed, WatchedBundle } from './watched-bundle.ts';
@@ -11,6 +12,20 @@ export class WrongDelta extends BundleError {
   constructor(name: string) {
     super('bundle_invalid', `bundle \`${name}\`: the delta is not for what is in force`);
   }
+}
+
+/** Whether a download says that it is a delta: whatever is wrong with it, the whole bundle may be good. */
+export function isDelta(download: Download | undefined): boolean {
+  try {
+    return download?.signature !== undefined && saysDelta(download.signature);
+  } catch {
+    return false;
+  }
+}
+
+/** What a source is told of the signature in force: one of a delta is never that of the whole archive. */
+export function knownSignature({ claims }: Believed, signature: string): Pick<LoadWish, 'signature' | 'newerThan'> {
+  return claims?.kind === 'delta' ? { newerThan: claims.version } : { signature };
 }
 
 /** What is needed of a watched bundle to believe something for it. */

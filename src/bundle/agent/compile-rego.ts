@@ -6,9 +6,9 @@ import { readArchive } from '../archive.ts';
 import { buildBundle } from '../builder.ts';
 import { type Bundle, casesOf } from '../bundle.ts';
 import type { CompileConfig } from '../config.ts';
-import { parseJson } from '../documents.ts';
 import { nameBundle } from '../errors.ts';
 import { parseManifest } from '../manifest.ts';
+import { parseJson } from '../member-json.ts';
 
 /** Compiles the Rego of a believed archive; the bundle keeps the archive's digest and revision. */
 export type CompileRego = (name: string, bytes: Uint8Array, sha256: string) => Promise<Bundle>;

@@ -34,6 +34,7 @@ export function createKeepInForce({ copies, clock, startTimer, logger, metrics }
           archives: active.archives,
           confirmedAtEpochMs: at.epochMs - ageOf(one, at),
           ...(active.etag === undefined ? {} : { etag: active.etag }),
+          ...(active.supersedes === undefined ? {} : { supersedes: active.supersedes }),
         }),
       () =>
         one.authority.raise({ sha256: last.sha256, ...(active.claims === undefined ? {} : { claims: active.claims }) }),
@@ -66,7 +67,8 @@ export function createKeepInForce({ copies, clock, startTimer, logger, metrics }
 const REFRESH_MS = 60_000;
 const MAX_WAIT_MS = 5_000;
 
-function within(work: Promise<void>, startTimer: StartTimer): Promise<void> {
+/** Waits for the work, for some seconds at most. */
+export function within(work: Promise<void>, startTimer: StartTimer): Promise<void> {
   return new Promise((resolve) => {
     const cancel = startTimer(MAX_WAIT_MS, resolve);
     void work.then(() => {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isObject } from '../../decision/json.ts';
+import { readBoundedFile, UnfitFile, WRITE_ANEW } from '../bounded-file.ts';
 
 /** One archive as it came, with the signature that made it believed. */
 export interface KeptArchive {
@@ -14,6 +15,8 @@ export interface KeptArchive {
 export interface KeptCopy {
   readonly archives: readonly KeptArchive[];
   readonly etag?: string;
+  /** What the pin named, in whose place it was promoted. */
+  readonly supersedes?: string;
   /** When the source last said that it is the newest. */
   readonly confirmedAtEpochMs: number;
 }
@@ -29,17 +32,19 @@ export interface KeptCopies {
 export interface KeptCopiesOptions {
   /** Made where it is missing. */
   readonly folder: string;
+  /** Which folder in it; `bundles` where absent. */
+  readonly of?: 'bundles' | 'candidates';
   /** Of one archive. */
   readonly maxBytes: number;
 }
 
-export function createKeptCopies({ folder, maxBytes }: KeptCopiesOptions): KeptCopies {
-  const folderOf = (name: string): string => join(folder, 'bundles', name);
+export function createKeptCopies({ folder, of = 'bundles', maxBytes }: KeptCopiesOptions): KeptCopies {
+  const folderOf = (name: string): string => join(folder, of, name);
   return {
     read: async (name) => {
       const here = folderOf(name);
-      const text = await readFile(join(here, INDEX), 'utf8').catch(absent);
-      const index = text === undefined ? undefined : parseIndex(text);
+      const text = await readWhole(join(here, INDEX), MAX_INDEX_BYTES);
+      const index = text === undefined ? undefined : parseIndex(Buffer.from(text).toString());
       if (index === undefined) return undefined;
       const archives: KeptArchive[] = [];
       for (const { sha256, signature } of index.archives) {
@@ -47,10 +52,15 @@ export function createKeptCopies({ folder, maxBytes }: KeptCopiesOptions): KeptC
         if (bytes === undefined || createHash('sha256').update(bytes).digest('hex') !== sha256) return undefined;
         archives.push({ sha256, bytes, ...(signature === undefined ? {} : { signature }) });
       }
-      const { etag, confirmedAtEpochMs } = index;
-      return { archives, confirmedAtEpochMs, ...(etag === undefined ? {} : { etag }) };
+      const { etag, supersedes, confirmedAtEpochMs } = index;
+      return {
+        archives,
+        confirmedAtEpochMs,
+        ...(etag === undefined ? {} : { etag }),
+        ...(supersedes === undefined ? {} : { supersedes }),
+      };
     },
-    write: async (name, { archives, etag, confirmedAtEpochMs }) => {
+    write: async (name, { archives, etag, supersedes, confirmedAtEpochMs }) => {
       const here = folderOf(name);
       await mkdir(here, { recursive: true, mode: 0o700 });
       const there = new Set(await readdir(here));
@@ -65,7 +75,7 @@ export function createKeptCopies({ folder, maxBytes }: KeptCopiesOptions): KeptC
         }
       }
       const list = archives.map(({ sha256, signature }) => ({ sha256, signature }));
-      const index = { format: FORMAT, etag, confirmed_at_epoch_ms: confirmedAtEpochMs, archives: list };
+      const index = { format: FORMAT, etag, supersedes, confirmed_at_epoch_ms: confirmedAtEpochMs, archives: list };
       await writeWhole(here, INDEX, JSON.stringify(index));
       for (const file of there) if (!wanted.has(file)) await rm(join(here, file), { force: true });
     },
@@ -74,10 +84,13 @@ export function createKeptCopies({ folder, maxBytes }: KeptCopiesOptions): KeptC
 
 const INDEX = 'in-force.json';
 const FORMAT = 1;
+/** It names at most a bundle and its deltas. */
+const MAX_INDEX_BYTES = 2 ** 20;
 const SHA256 = /^[0-9a-f]{64}$/;
 
 interface Index {
   readonly etag?: string;
+  readonly supersedes?: string;
   readonly confirmedAtEpochMs: number;
   readonly archives: readonly { readonly sha256: string; readonly signature?: string }[];
 }
@@ -91,7 +104,7 @@ function parseIndex(text: string): Index | undefined {
     return undefined;
   }
   if (!isObject(value) || value['format'] !== FORMAT) return undefined;
-  const { etag, confirmed_at_epoch_ms: confirmedAtEpochMs, archives } = value;
+  const { etag, supersedes, confirmed_at_epoch_ms: confirmedAtEpochMs, archives } = value;
   if (typeof confirmedAtEpochMs !== 'number' || !Number.isFinite(confirmedAtEpochMs)) return undefined;
   if (!Array.isArray(archives) || archives.length === 0) return undefined;
   const parsed = archives.map((archive: unknown) => {
@@ -102,24 +115,23 @@ function parseIndex(text: string): Index | undefined {
   });
   const whole = parsed.filter((archive) => archive !== undefined);
   if (whole.length !== parsed.length) return undefined;
-  return { archives: whole, confirmedAtEpochMs, ...(typeof etag === 'string' ? { etag } : {}) };
+  return {
+    archives: whole,
+    confirmedAtEpochMs,
+    ...(typeof etag === 'string' ? { etag } : {}),
+    ...(typeof supersedes === 'string' && SHA256.test(supersedes) ? { supersedes } : {}),
+  };
 }
 
-async function readWhole(path: string, maxBytes: number): Promise<Uint8Array | undefined> {
-  const file = await open(path, 'r').catch(absent);
-  if (file === undefined) return undefined;
-  try {
-    const { size } = await file.stat();
-    return size > maxBytes ? undefined : new Uint8Array(await file.readFile());
-  } finally {
-    await file.close();
-  }
+/** What is no plain file of ours, or too large, is none that is whole. */
+function readWhole(path: string, maxBytes: number): Promise<Uint8Array | undefined> {
+  return readBoundedFile(path, { maxBytes, followLinks: false }).catch(absent);
 }
 
 async function writeWhole(folder: string, name: string, content: Uint8Array | string): Promise<void> {
   const scratch = join(folder, `.${name}.new`);
   try {
-    const file = await open(scratch, 'w', 0o600);
+    const file = await open(scratch, WRITE_ANEW, 0o600);
     try {
       await file.writeFile(content);
       await file.sync();
@@ -134,6 +146,9 @@ async function writeWhole(folder: string, name: string, content: Uint8Array | st
 }
 
 function absent(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+  if (error instanceof UnfitFile) return undefined;
+  // ELOOP: it is a link.
+  if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ELOOP'))
+    return undefined;
   throw error;
 }

@@ -16,20 +16,25 @@ export interface RestoreOptions {
 export interface RestoreCopies {
   /** Whether there is a copy that is believed. */
   readonly restore: (one: Watched) => Promise<boolean>;
+  /** The same, for what was promoted in the place of the pinned one only. */
+  readonly restorePromoted: (one: Watched) => Promise<boolean>;
   /** Whether the copies are in force now. */
   readonly activateRestored: (restored: readonly Watched[]) => Promise<boolean>;
 }
 
 export function createRestoreCopies({ copies, putInForce, clock, noteFault }: RestoreOptions): RestoreCopies {
   /** A copy that was in force before the restart; its source may be down. */
-  const restore = async (one: Watched): Promise<boolean> => {
+  const restoreIf = async (one: Watched, promotedOnly: boolean): Promise<boolean> => {
     try {
       const copy = await copies?.read(one.name);
-      const believed = copy && (await believeCopy(one, copy));
+      const promoted = copy?.supersedes !== undefined && copy.supersedes === one.authority.pin?.();
+      if (promotedOnly && !promoted) return false;
+      const authority = promoted && one.trial?.kind === 'local' ? one.trial.authority : one.authority;
+      const believed = copy && (await believeCopy({ ...one, authority }, copy));
       if (copy === undefined || believed === undefined) return false;
       const { monotonicMs } = clock.now();
       const ageMs = Math.max(0, one.authority.nowEpochS() * 1000 - copy.confirmedAtEpochMs);
-      one.offered = believed;
+      one.offered = promoted ? { ...believed, supersedes: copy.supersedes } : believed;
       one.etag = believed.etag;
       one.confirmed = { ageMs, monotonicMs };
       return true;
@@ -53,5 +58,9 @@ export function createRestoreCopies({ copies, putInForce, clock, noteFault }: Re
     }
   };
 
-  return { restore, activateRestored };
+  return {
+    restore: (one) => restoreIf(one, false),
+    restorePromoted: (one) => restoreIf(one, true),
+    activateRestored,
+  };
 }

@@ -1,10 +1,11 @@
-import type { Clock } from '../../decision/ports.ts';
+import type { Clock, StartTimer } from '../../decision/ports.ts';
 import type { Bundle } from '../bundle.ts';
 import { BundleError, nameBundle } from '../errors.ts';
 import type { RolloutOrder } from '../signing/claims.ts';
 import type { Download } from '../source.ts';
-import type { Authority } from './authority.ts';
 import { believe } from './believe.ts';
+import { createKeepCandidate, demandAsHigh, forbidsRollback } from './hold-candidate.ts';
+import type { KeptCopies } from './kept-copies.ts';
 import type { Believed, BundleFault, CandidateStatus, TrialSource, WatchedBundle } from './watched-bundle.ts';
 
 /** Something to be tried beside the set in force: that set with one bundle replaced. */
@@ -42,6 +43,12 @@ export interface TrialOptions {
   readonly stage: Stage;
   /** Rolled back once: it is not tried again. */
   readonly refuses: (sha256: string) => boolean;
+  /** Whether it decides for anybody here, or did before the restart. */
+  readonly decides: (sha256: string) => boolean;
+  /** Of candidates that forbid a rollback; absent: none is kept. */
+  readonly copies: KeptCopies | undefined;
+  readonly onNotKept: (error: unknown) => void;
+  readonly startTimer: StartTimer;
   /** Of this instance: an order may be for some only. */
   readonly labels: { readonly [name: string]: string };
   readonly clock: Clock;
@@ -51,6 +58,8 @@ export interface TrialOptions {
 }
 
 export interface TrialCandidate {
+  /** Brings back one that forbids a rollback and decided before the restart; its source may be down. Never rejects. */
+  restore(): Promise<void>;
   /** Asks the source once; answers whether there was something new. Throws a `BundleError`. */
   refresh(signal: AbortSignal, waitSeconds: number): Promise<boolean>;
   /** Tells `stage` what changed, if anything. To be called in turn. Never throws. */
@@ -59,13 +68,17 @@ export interface TrialCandidate {
   heard(): boolean;
   /** Whether what is staged is over, so that `restage` is to be called. */
   due(): boolean;
-  /** The candidate becomes the one in force by other hands: it is let go of. */
-  take(sha256: string): Believed | undefined;
+  /** The candidate, where what is staged is the set in force with it in its place. To be called in turn. */
+  promotable(sha256: string): Believed | undefined;
+  /** The candidate became the one in force by other hands: it is let go of. */
+  letGo(): void;
   status(): CandidateStatus | undefined;
 }
 
 export function createTrialCandidate(options: TrialOptions): TrialCandidate {
-  const { one, trial, stable, examine, stage, refuses, labels, clock, inTurn, onFault } = options;
+  const { one, trial, stable, examine, stage, refuses, decides, labels, clock, inTurn, onFault } = options;
+  const authority = trial.kind === 'local' ? trial.authority : one.authority;
+  const { keep, read } = createKeepCandidate({ ...options, authority });
   let candidate: Believed | undefined;
   let order: RolloutOrder | undefined;
   let trips: readonly string[] = [];
@@ -78,22 +91,35 @@ export function createTrialCandidate(options: TrialOptions): TrialCandidate {
   let told: readonly unknown[] = [undefined];
   let examined: readonly Bundle[] = [];
   let rejected: readonly Bundle[] = [];
-  let staged = false;
+  let staged: Tried | undefined;
 
   const toFault = ({ code, message }: BundleError): BundleFault => ({ code, message, atEpochMs: clock.now().epochMs });
 
-  const believeIn = (authority: Authority, download: Download): Promise<Believed> =>
-    believe({ ...one, authority }, download, stable()?.active, [candidate, stable()?.active]);
+  const believeIn = async (download: Download): Promise<Believed> => {
+    const active = stable()?.active;
+    return believe({ ...one, authority }, download, active, [candidate, staged?.believed, active]);
+  };
+
+  const stableVersion = (): number => stable()?.active.claims?.version ?? 0;
+
+  /** INVARIANT: no order that is missing, over or for others takes such a one from those for whom it decides. */
+  const isHeld = (believed: Believed): boolean => {
+    const { sha256 } = believed.bundle;
+    return forbidsRollback(believed.claims, stableVersion()) && !refuses(sha256) && decides(sha256);
+  };
+  const held = (): Tried | undefined => (staged !== undefined && isHeld(staged.believed) ? staged : undefined);
+  const heldOne = (): Believed | undefined =>
+    held()?.believed ?? (candidate !== undefined && isHeld(candidate) ? candidate : undefined);
 
   const loadLocal = async (
-    { source, authority }: TrialSource & { kind: 'local' },
+    { source }: TrialSource & { kind: 'local' },
     signal: AbortSignal,
     waitSeconds: number,
   ): Promise<boolean> => {
     const download = await source.load(etag, signal, { waitSeconds });
     if (download === undefined) return false;
     const former = candidate;
-    candidate = await believeIn(authority, download);
+    candidate = demandAsHigh(await believeIn(download), heldOne());
     etag = download.etag;
     return candidate.bundle !== former?.bundle;
   };
@@ -109,12 +135,15 @@ export function createTrialCandidate(options: TrialOptions): TrialCandidate {
     const next = offered.order === null ? undefined : await one.authority.acceptOrder(offered.order);
     trips = offered.trips;
     order = next !== undefined && isForUs(next, labels) ? next : undefined;
-    if (candidate?.bundle.sha256 !== order?.candidate.sha256) candidate = undefined;
-    if (order !== undefined && candidate === undefined && !order.aborted && worthLoading(order)) {
-      // What was tried before is over, however long the next archive takes.
-      if (staged) await inTurn(restage);
+    if (candidate !== undefined && !isNamed(candidate) && !isHeld(candidate)) candidate = undefined;
+    const there = candidate !== undefined && isNamed(candidate);
+    if (order !== undefined && !there && !order.aborted && worthLoading(order)) {
+      // What was tried before is over, however long the next archive takes; one that is held hears of the order.
+      if (staged !== undefined) await inTurn(restage);
       const download = await archive(order.candidate.sha256).load(undefined, signal);
-      if (download !== undefined) candidate = demandOrdered(order, await believeIn(one.authority, download));
+      if (download !== undefined) {
+        candidate = demandAsHigh(demandOrdered(order, await believeIn(download)), heldOne());
+      }
     }
     etag = offered.etag;
     return !sameMembers(before, [order?.version, candidate?.bundle, ...trips]);
@@ -123,15 +152,18 @@ export function createTrialCandidate(options: TrialOptions): TrialCandidate {
   const worthLoading = ({ candidate: { sha256 } }: RolloutOrder): boolean =>
     sha256 !== stable()?.active.bundle.sha256 && !refuses(sha256);
 
+  const isNamed = ({ bundle }: Believed): boolean => order?.candidate.sha256 === bundle.sha256;
+
   const expired = (): boolean => order !== undefined && one.authority.nowEpochS() >= order.expiresEpochS;
 
-  const wanted = (): CandidateSet | undefined => {
+  const wanted = (): Tried | undefined => {
     const inForce = stable();
     if (candidate === undefined || inForce === undefined) return undefined;
     const { bundle, claims } = candidate;
     if (bundle.sha256 === inForce.active.bundle.sha256 || refuses(bundle.sha256)) return undefined;
-    if (trial.kind === 'orders' && (order === undefined || expired())) return undefined;
-    return {
+    const ordered = trial.kind === 'local' || (isNamed(candidate) && !expired());
+    if (!ordered && !isHeld(candidate)) return undefined;
+    const set = {
       bundle: one.name,
       sha256: bundle.sha256,
       revision: bundle.revision,
@@ -141,33 +173,53 @@ export function createTrialCandidate(options: TrialOptions): TrialCandidate {
       stableVersion: inForce.active.claims?.version ?? 0,
       bundles: inForce.withCandidate(bundle),
     };
+    return { set, believed: candidate };
   };
 
   const restage = async (): Promise<void> => {
     const found = wanted();
-    const set = found !== undefined && sameMembers(found.bundles, rejected) ? undefined : found;
-    if (found === undefined || set !== undefined) trialFault = undefined;
+    const good = found !== undefined && sameMembers(found.set.bundles, rejected) ? undefined : found;
+    if (found === undefined || good !== undefined) trialFault = undefined;
+    const tried = good ?? held();
+    const set = tried?.set;
     const valid = expired() ? undefined : order;
     const next = [...(set?.bundles ?? []), valid?.version, ...trips];
     if (sameMembers(next, told)) return;
     told = next;
     try {
       if (set !== undefined && !sameMembers(set.bundles, examined)) await examine(set.bundles);
-      examined = set?.bundles ?? [];
+      // Before anybody is decided for by it.
+      if (tried !== undefined && forbidsRollback(tried.believed.claims, stableVersion())) await keep(tried.believed);
       await stage(set, valid, trips);
-      staged = set !== undefined;
+      examined = set?.bundles ?? [];
+      staged = tried;
     } catch (error) {
       const fault = nameBundle(one.name, error, 'bundle_rejected');
       trialFault = toFault(fault);
       onFault(fault);
+      const former = held();
       rejected = set?.bundles ?? [];
-      told = [valid?.version, ...trips];
-      if (staged) await stage(undefined, valid, trips).catch(() => undefined);
-      staged = false;
+      told = [...(former?.set.bundles ?? []), valid?.version, ...trips];
+      if (staged !== undefined) await stage(former?.set, valid, trips).catch(() => undefined);
+      staged = former;
+      if (former !== undefined) await keep(former.believed);
     }
   };
 
+  const restore = async (): Promise<void> => {
+    try {
+      const kept = await read();
+      if (kept !== undefined && isHeld(kept)) candidate = kept;
+    } catch (error) {
+      const fault = nameBundle(one.name, error, 'bundle_rejected');
+      loadFault = toFault(fault);
+      onFault(fault);
+    }
+    await inTurn(restage);
+  };
+
   return {
+    restore,
     refresh: async (signal, waitSeconds) => {
       try {
         const changed =
@@ -189,14 +241,17 @@ export function createTrialCandidate(options: TrialOptions): TrialCandidate {
     },
     restage,
     heard: () => heard,
-    due: () => staged && (expired() || (candidate !== undefined && refuses(candidate.bundle.sha256))),
-    take: (sha256) => {
-      if (candidate?.bundle.sha256 !== sha256) return undefined;
-      const taken = candidate;
+    due: () => staged !== undefined && (expired() || refuses(staged.set.sha256)),
+    promotable: (sha256) => {
+      if (staged?.set.sha256 !== sha256) return undefined;
+      const found = wanted();
+      if (found === undefined || !sameMembers(found.set.bundles, staged.set.bundles)) return undefined;
+      return found.believed;
+    },
+    letGo: () => {
       candidate = undefined;
-      staged = false;
+      staged = undefined;
       told = [order?.version, ...trips];
-      return taken;
     },
     status: () => {
       const fault = trialFault ?? loadFault;
@@ -206,12 +261,18 @@ export function createTrialCandidate(options: TrialOptions): TrialCandidate {
       return {
         ...(about === undefined ? {} : { sha256: about.sha256, revision: about.revision }),
         ...(about?.version === undefined ? {} : { version: about.version }),
-        staged,
+        staged: staged !== undefined && (about === undefined || staged.set.sha256 === about.sha256),
         ...(order === undefined ? {} : { orderVersion: order.version }),
         ...(fault === undefined ? {} : { lastError: fault }),
       };
     },
   };
+}
+
+/** What is tried, and the candidate in it. */
+interface Tried {
+  readonly set: CandidateSet;
+  readonly believed: Believed;
 }
 
 function isForUs({ labels: wanted }: RolloutOrder, ours: { readonly [name: string]: string }): boolean {

@@ -1,7 +1,10 @@
-import type { Clock } from '../../decision/ports.ts';
+import type { Clock, StartTimer } from '../../decision/ports.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
 import { type Bundle, requireEntrypoints } from '../bundle.ts';
 import { type BundleError, nameBundle } from '../errors.ts';
 import type { PollResult } from '../poller.ts';
+import type { KeptCopies } from './kept-copies.ts';
 import type { PutInForce } from './put-in-force.ts';
 import { checkDisjoint, complete } from './set-rules.ts';
 import { createTrialCandidate, type Stage } from './trial-candidate.ts';
@@ -14,9 +17,15 @@ export interface TrialWatchOptions {
   /** Absent: nothing is tried. */
   readonly stage: Stage | undefined;
   readonly refuses: (sha256: string) => boolean;
+  readonly decides: (sha256: string) => boolean;
+  /** Of candidates; absent: none is kept. */
+  readonly copies: KeptCopies | undefined;
   readonly labels: { readonly [name: string]: string };
   readonly stopping: AbortSignal;
   readonly clock: Clock;
+  readonly startTimer: StartTimer;
+  readonly logger: Pick<Logger, 'warn'>;
+  readonly metrics: Pick<Metrics, 'bundleCopyFailed'>;
   readonly warn: (one: Watched, fault: BundleError, message: string) => void;
   readonly onChange: () => void;
 }
@@ -28,7 +37,8 @@ export interface TrialWatch {
 }
 
 export function createTrialWatch(options: TrialWatchOptions): TrialWatch {
-  const { watched, entrypoints, putInForce, stage, refuses, labels, stopping, clock, warn, onChange } = options;
+  const { watched, entrypoints, putInForce, stage, refuses, decides, copies, labels, stopping } = options;
+  const { clock, startTimer, logger, metrics, warn, onChange } = options;
   for (const one of watched) {
     const { trial } = one;
     if (trial === undefined || stage === undefined) continue;
@@ -48,8 +58,16 @@ export function createTrialWatch(options: TrialWatchOptions): TrialWatch {
       },
       stage,
       refuses,
+      decides,
+      copies,
+      onNotKept: (error) => {
+        metrics.bundleCopyFailed(one.name);
+        const fields = { bundle: one.name, error: error instanceof Error ? error.message : String(error) };
+        logger.warn(fields, 'bundle candidate not kept on disk: after a restart the former one decides');
+      },
       labels,
       clock,
+      startTimer,
       inTurn: putInForce.inTurn,
       onFault: (fault) => {
         warn(one, fault, 'bundle candidate refused');

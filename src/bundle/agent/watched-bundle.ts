@@ -34,6 +34,8 @@ export interface Believed {
   readonly etag?: string;
   /** It came from this machine's own copy: it was in force before. */
   readonly kept: boolean;
+  /** What the pin names, where it was promoted in the place of that: the source's word for that changes nothing. */
+  readonly supersedes?: string;
 }
 
 export interface BundleFault {

@@ -28,6 +28,7 @@ export function verifyBundleSignature(
   const { sha256, sizeBytes } = claims;
   if (sha256 === undefined || sizeBytes === undefined) throw refused('lacks `sha256` or `size`');
   if ((kind === 'delta') !== (claims.baseSha256 !== undefined)) throw refused('has `base_sha256` in the wrong place');
+  if (kind === 'delta' && claims.revision === '') throw refused('is for a delta and lacks `revision`');
   requireMeantHere(claims, expected);
   if (sizeBytes !== bytes.length) throw refused(`has ${sizeBytes} bytes, and this file has ${bytes.length}`);
   const actual = createHash('sha256').update(bytes).digest();
@@ -42,8 +43,22 @@ export function verifyBundleSignature(
 
 /** The same for what may be a whole bundle or a delta: the type in the signature says which, and is signed too. */
 export function verifyArchiveSignature(bytes: Uint8Array, jws: string, expected: ExpectedBundle): BundleClaims {
-  const isDelta = splitJws(jws, MAX_JWS_LENGTH).header['typ'] === TYPES.delta;
-  return verifyBundleSignature(bytes, jws, expected, isDelta ? 'delta' : 'bundle');
+  return verifyBundleSignature(bytes, jws, expected, saysDelta(jws) ? 'delta' : 'bundle');
+}
+
+/** Whether a signature says that it is of a delta; it proves nothing. Throws where it is no JWS. */
+export function saysDelta(jws: string): boolean {
+  return splitJws(jws, MAX_JWS_LENGTH).header['typ'] === TYPES.delta;
+}
+
+/** The version that a signature claims, before it is believed; 0 where it claims none. */
+export function claimedVersion(jws: string): number {
+  try {
+    const { version } = splitJws(jws, MAX_JWS_LENGTH).payload;
+    return typeof version === 'number' ? version : 0;
+  } catch {
+    return 0;
+  }
 }
 
 /** Signs an archive as it is: the claims get its digest and size. */

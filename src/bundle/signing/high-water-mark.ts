@@ -3,7 +3,15 @@ import { join } from 'node:path';
 import type { Clock } from '../../decision/ports.ts';
 import { BundleError } from '../errors.ts';
 import type { BundleClaims, RolloutOrder } from './claims.ts';
-import { ANY_ARCHIVE, type BundleMark, checkClaims, checkOrderAgainst, type OrderMark } from './mark-check.ts';
+import {
+  ANY_ARCHIVE,
+  type BundleMark,
+  checkClaims,
+  checkOrderAgainst,
+  isMarked,
+  markDigest,
+  type OrderMark,
+} from './mark-check.ts';
 import { type MarkDocument, markKey, readMarks, writeMarks } from './mark-file.ts';
 import { fromRolloutOrder } from './rollout-order.ts';
 
@@ -23,15 +31,17 @@ export interface HighWaterMark {
   checkOrder(order: RolloutOrder): Promise<void>;
   /** To be called when the order is followed. Never lowers. */
   raiseOrder(order: RolloutOrder): Promise<void>;
-  /** An operator's deliberate step back; `version` 0 forgets the bundle. Answers what the marks were before. */
+  /** An operator's deliberate step back. Answers what the marks were before. */
   lower(target: LoweredMark): Promise<{ readonly bundle?: BundleMark; readonly order?: OrderMark }>;
 }
 
 export interface LoweredMark {
   readonly name: string;
   readonly scope: string;
-  /** The version that may come back: its archive may be any. */
-  readonly version: number;
+  /** The version that may come back: its archive may be any. 0 forgets the bundle; without it its mark stays. */
+  readonly version?: number;
+  /** Also forgets the newest order that was followed, so that older ones that are not yet expired are believed again. */
+  readonly forgetOrders?: boolean;
   /** Also forgets the latest time seen, as after a clock that ran ahead. */
   readonly resetTime?: boolean;
 }
@@ -81,13 +91,13 @@ export function createHighWaterMark({
         const key = markKey(claims.scope, claims.name);
         const { minRollbackVersion, version } = claims;
         const old = marks.bundles.get(key);
-        if (old?.version === version && old.sha256 !== sha256 && old.sha256 !== ANY_ARCHIVE) {
+        if (old?.version === version && !isMarked(claims, sha256, old)) {
           throw new BundleError('bundle_untrusted', `version ${version} was another archive before`);
         }
         if (old !== undefined && old.version > version) return { next: marks, result: undefined };
         const mark = {
           version,
-          sha256,
+          sha256: markDigest(claims, sha256),
           minRollbackVersion: Math.max(minRollbackVersion, old?.minRollbackVersion ?? 0),
         };
         return { next: { ...marks, bundles: new Map(marks.bundles).set(key, mark) }, result: undefined };
@@ -103,17 +113,17 @@ export function createHighWaterMark({
         const mark = { version: order.version, digest: digestOf(order) };
         return { next: { ...marks, orders: new Map(marks.orders).set(key, mark) }, result: undefined };
       }),
-    lower: ({ name, scope, version, resetTime = false }) =>
+    lower: ({ name, scope, version, forgetOrders = false, resetTime = false }) =>
       change((marks) => {
         const key = markKey(scope, name);
         const bundle = marks.bundles.get(key);
         const order = marks.orders.get(key);
-        if (bundle !== undefined && version > bundle.version) {
+        if (bundle !== undefined && version !== undefined && version > bundle.version) {
           throw new BundleError('bundle_untrusted', `the mark is ${bundle.version}; only a lower one can be set`);
         }
         const bundles = new Map(marks.bundles);
-        bundles.delete(key);
-        if (version > 0 && bundle !== undefined) {
+        if (version === 0) bundles.delete(key);
+        if (version !== undefined && version > 0 && bundle !== undefined) {
           bundles.set(key, {
             version,
             sha256: ANY_ARCHIVE,
@@ -121,7 +131,7 @@ export function createHighWaterMark({
           });
         }
         const orders = new Map(marks.orders);
-        orders.delete(key);
+        if (forgetOrders) orders.delete(key);
         const latestEpochS = resetTime ? 0 : marks.latestEpochS;
         const before = { ...(bundle === undefined ? {} : { bundle }), ...(order === undefined ? {} : { order }) };
         return { next: { bundles, orders, latestEpochS }, result: before };

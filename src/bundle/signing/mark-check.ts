@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { BundleError } from '../errors.ts';
 import type { BundleClaims, RolloutOrder } from './claims.ts';
 
@@ -10,10 +11,28 @@ export const ANY_ARCHIVE = '0'.repeat(64);
 /** The newest of a bundle and scope that was in force here. */
 export interface BundleMark {
   readonly version: number;
-  /** Of its archive. */
+  /** Of its archive, or what {@link markDigest} says. */
   readonly sha256: string;
   /** The highest that any version in force has signed. */
   readonly minRollbackVersion: number;
+}
+
+/**
+ * What a mark remembers of an archive: its digest. Of a delta the revision that it leads to: the whole archive of that
+ * version and revision says the same, as its author signed, and no digest tells that.
+ */
+export function markDigest({ kind, revision }: BundleClaims, sha256: string): string {
+  return kind === 'delta' ? revisionDigest(revision) : sha256;
+}
+
+/** Whether a version is what the mark remembers of it. */
+export function isMarked(claims: BundleClaims, sha256: string, mark: BundleMark): boolean {
+  const known = [sha256, revisionDigest(claims.revision), ANY_ARCHIVE];
+  return claims.version === mark.version && known.includes(mark.sha256);
+}
+
+function revisionDigest(revision: string): string {
+  return createHash('sha256').update(`revision of a delta: ${revision}`).digest('hex');
 }
 
 /** The newest order of a bundle and scope that was followed here. */
@@ -37,7 +56,7 @@ export function checkClaims(
     throw refused(`is not valid before ${time(claims.notBeforeEpochS)}; is this machine's clock right?`);
   }
   if (mark === undefined) return;
-  if (version === mark.version && sha256 !== mark.sha256 && mark.sha256 !== ANY_ARCHIVE) {
+  if (version === mark.version && !isMarked(claims, sha256, mark)) {
     throw refused(`has the version ${version}, which was another archive before; a version is given once`);
   }
   if (version >= mark.version) return;

@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path';
 import { type ArchiveFiles, readArchive } from '../archive.ts';
 import { buildBundle } from '../builder.ts';
 import type { Bundle } from '../bundle.ts';
-import { parseJson } from '../documents.ts';
 import { parseManifest } from '../manifest.ts';
+import { parseJson } from '../member-json.ts';
 
 export interface RebuildOptions {
   /** Path of the opa that it was built with. */

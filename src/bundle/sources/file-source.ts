@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { readBoundedFile, UnfitFile } from '../bounded-file.ts';
 import { BundleError } from '../errors.ts';
 import type { BundleSource } from '../source.ts';
 
@@ -27,14 +27,12 @@ export const MAX_SIGNATURE_BYTES = 16 * 1024;
 /** Reads a file of at most `maxBytes`; throws a `BundleError`. */
 async function readBounded(path: string, maxBytes: number): Promise<Uint8Array> {
   try {
-    await using file = await open(path, 'r');
-    const { size } = await file.stat();
-    if (size > maxBytes) {
-      throw new BundleError('bundle_too_large', `\`${path}\` has ${size} bytes, more than the ${maxBytes} allowed`);
-    }
-    return new Uint8Array(await file.readFile());
+    // Where config points may be a link, as in a mounted volume of Kubernetes.
+    return await readBoundedFile(path, { maxBytes, followLinks: true });
   } catch (error) {
-    if (error instanceof BundleError) throw error;
+    if (error instanceof UnfitFile) {
+      throw new BundleError(error.isTooLarge ? 'bundle_too_large' : 'bundle_missing', error.message, { cause: error });
+    }
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
     throw new BundleError('bundle_missing', `cannot read \`${path}\` (${reason}); \`sallyport build\` makes it`, {
       cause: error,

@@ -1,4 +1,5 @@
 import { BundleError } from '../errors.ts';
+import { claimedVersion } from '../signing/bundle-signature.ts';
 import type { BundleSource, Download, LoadWish } from '../source.ts';
 import { MAX_SIGNATURE_BYTES } from './file-source.ts';
 import { type HttpAnswer, type HttpClient, shownUrl } from './http-client.ts';
@@ -43,7 +44,7 @@ export function createUrlSource({
   const download = async (
     etag: string | undefined,
     signal: AbortSignal,
-    { waitSeconds = 0, base, signature: known }: LoadWish,
+    { waitSeconds = 0, base, signature: known, newerThan }: LoadWish,
   ): Promise<Download | undefined> => {
     const answer = await http({
       url: target,
@@ -61,7 +62,9 @@ export function createUrlSource({
     });
     if (answer.status === 304 && etag !== undefined) {
       const renewed = answer.headers[SIGNATURE_HEADER];
-      if (!signed || known === undefined || renewed === undefined || renewed === known) return undefined;
+      if (!signed || renewed === undefined) return undefined;
+      const isNews = newerThan === undefined ? renewed !== known : claimedVersion(renewed) > newerThan;
+      if ((newerThan ?? known) === undefined || !isNews) return undefined;
       return download(undefined, signal, {});
     }
     demandFile(target, answer);

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { appendFile, chmod, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, lstat, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** A segment that is being written; each rejects when the disk does not do it whole. */
@@ -10,7 +10,7 @@ export interface SpoolFile {
   close(): Promise<void>;
 }
 
-/** The file operations of a spool. */
+/** The file operations of a spool. No link in its folder is followed. */
 export interface SpoolFiles {
   /** With mode 0700, and its parents. */
   makeFolder(path: string): Promise<void>;
@@ -48,7 +48,7 @@ export const systemFiles: SpoolFiles = {
     };
   },
   read: async (path, position, length) => {
-    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
       const bytes = Buffer.allocUnsafe(length);
       let done = 0;
@@ -64,13 +64,22 @@ export const systemFiles: SpoolFiles = {
   },
   list: async (folder) => {
     const names = await readdir(folder);
-    return Promise.all(names.map(async (name) => ({ name, bytes: (await stat(join(folder, name))).size })));
+    return Promise.all(names.map(async (name) => ({ name, bytes: (await lstat(join(folder, name))).size })));
   },
   remove: (path) => rm(path, { force: true }),
-  append: (path, bytes) => appendFile(path, bytes, { mode: 0o600 }),
+  append: (path, bytes) => appendFile(path, bytes, { mode: 0o600, flag: WRITE | constants.O_APPEND }),
   writeNote: async (path, text) => {
-    await writeFile(`${path}.new`, text, { mode: 0o600 });
+    await writeFile(`${path}.new`, text, { mode: 0o600, flag: WRITE | constants.O_TRUNC });
     await rename(`${path}.new`, path);
   },
-  readNote: (path) => readFile(path, 'utf8').catch(() => ''),
+  readNote: async (path) => {
+    try {
+      return (await systemFiles.read(path, 0, MAX_NOTE_BYTES)).toString('utf8');
+    } catch {
+      return '';
+    }
+  },
 };
+
+const MAX_NOTE_BYTES = 16 * 1024;
+const WRITE = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;

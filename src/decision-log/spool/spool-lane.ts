@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import type { StartTimer } from '../../decision/ports.ts';
+import { decisionsIn } from '../aggregates.ts';
 import { chunkLines, MAX_LINE_LENGTH, MAX_WAITING_LENGTH } from '../sink-writer.ts';
+import { createQuarantine } from './quarantine.ts';
 import type { SpoolFile, SpoolFiles } from './spool-files.ts';
 import { isWholeSpoolLine, toSpoolLine } from './spool-line.ts';
 
@@ -12,7 +14,7 @@ export interface SpoolLane {
   push(line: string): boolean;
   readonly waiting: number;
   hasRoom(): boolean;
-  /** Bytes on the disk. */
+  /** Bytes on the disk, with what is quarantined. */
   readonly bytes: number;
   /** Of the newest segment; 0 where there is none. */
   readonly lastNumber: number;
@@ -22,9 +24,11 @@ export interface SpoolLane {
   segmentFrom(number: number): ReadableSegment | undefined;
   /** Deletes the segments below this number, never the one that is written to. */
   deleteBelow(number: number): Promise<void>;
+  /** Copies what no line can be read from; `false` when that was done before. */
+  quarantine(segment: number, offset: number, piece: Buffer): Promise<boolean>;
   /** Resolves once nothing waits or what waits cannot be written. */
   idle(): Promise<void>;
-  /** Gives up what waits in memory; answers how many lines that were. */
+  /** Gives up what waits in memory; answers how many decisions that were. */
   abandon(): number;
   close(): Promise<void>;
 }
@@ -49,6 +53,8 @@ export interface SpoolLaneOptions {
   readonly onWritten: () => void;
   readonly onFailed: (error: unknown) => void;
   readonly onTorn: (bytes: number) => void;
+  /** Bytes of quarantined pieces for which there was no room any more. */
+  readonly onQuarantineLost: (bytes: number) => void;
 }
 
 interface Segment {
@@ -59,7 +65,7 @@ interface Segment {
 
 export function createSpoolLane(options: SpoolLaneOptions): SpoolLane {
   const { folder, files, maxBytes, segmentBytes, syncMs, maxLines, startTimer } = options;
-  const { onWritten, onFailed, onTorn } = options;
+  const { onWritten, onFailed, onTorn, onQuarantineLost } = options;
   const segments: Segment[] = [];
   let file: SpoolFile | undefined;
   /** Something may stand behind what counts as written. */
@@ -75,6 +81,16 @@ export function createSpoolLane(options: SpoolLaneOptions): SpoolLane {
   let cancelSync: (() => void) | undefined;
   let closed = false;
 
+  const quarantine = createQuarantine({
+    ...{ folder, files, onFailed },
+    room: () => maxBytes - stored,
+    onLost: onQuarantineLost,
+  });
+  /** Events are worth more than what none could be read from. */
+  const makeRoom = async (): Promise<boolean> => {
+    while (stored + quarantine.bytes >= maxBytes) if (!(await quarantine.shed())) return false;
+    return true;
+  };
   const openSegment = async (): Promise<Segment> => {
     const last = segments.at(-1);
     // After a failure in another one, so that what is in this one can be delivered and make room.
@@ -119,11 +135,10 @@ export function createSpoolLane(options: SpoolLaneOptions): SpoolLane {
   };
   const writeAll = async (): Promise<void> => {
     while (lines.length > 0 && !closed) {
-      const count = chunkLines(lines, CHUNK_LENGTH);
-      stuck = stored >= maxBytes ? 'full' : undefined;
-      if (stuck !== undefined) break;
       try {
-        await writeChunk(count);
+        stuck = (await makeRoom()) ? undefined : 'full';
+        if (stuck !== undefined) break;
+        await writeChunk(chunkLines(lines, CHUNK_LENGTH));
         failures = 0;
         onWritten();
       } catch (error) {
@@ -153,6 +168,7 @@ export function createSpoolLane(options: SpoolLaneOptions): SpoolLane {
         lastNumber = last.number;
         await mend(last, files, onTorn);
       }
+      await quarantine.open();
       stored = segments.reduce((sum, { bytes }) => sum + bytes, 0);
     },
     push: (line) => {
@@ -167,7 +183,7 @@ export function createSpoolLane(options: SpoolLaneOptions): SpoolLane {
     },
     hasRoom,
     get bytes() {
-      return stored;
+      return stored + quarantine.bytes;
     },
     get lastNumber() {
       return lastNumber;
@@ -190,14 +206,16 @@ export function createSpoolLane(options: SpoolLaneOptions): SpoolLane {
         await files.remove(first.path);
         segments.shift();
         stored -= first.bytes;
+        quarantine.forget(first.number);
       }
       if (stuck === 'full' && stored < maxBytes) start();
     },
+    quarantine: (segment, offset, piece) => quarantine.keep(segment, offset, piece),
     idle: async () => {
       await writing;
     },
     abandon: () => {
-      const left = lines.length;
+      const left = decisionsIn(lines);
       lines = [];
       length = 0;
       return left;

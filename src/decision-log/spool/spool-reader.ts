@@ -18,9 +18,11 @@ export interface LaneBatch {
 export interface LaneReaderOptions {
   readonly lane: SpoolLane;
   readonly files: SpoolFiles;
-  /** Hears of what no line can be read from; again when it is read again. */
-  readonly onCorrupt: (segment: ReadableSegment, offset: number, bytes: Buffer) => Promise<void>;
+  readonly onCorrupt: Corrupt;
 }
+
+/** Hears of what no line can be read from; again when it is read again. */
+export type Corrupt = (segment: ReadableSegment, offset: number, bytes: Buffer) => Promise<void>;
 
 /** Reads the lines that follow a place. What cannot be read is passed over. */
 export async function readBatch(

@@ -1,13 +1,14 @@
 import { join } from 'node:path';
 import type { StartTimer } from '../../decision/ports.ts';
+import { decisionsIn } from '../aggregates.ts';
 import type { SpoolConfig } from '../config.ts';
 import { deniedShare, LANES, type Lane } from '../lane.ts';
 import type { Output } from '../sink-writer.ts';
-import { type Cursor, readCursor, saveCursor } from './cursors.ts';
+import { type Cursor, readCursor, START, saveCursor, startOfSpool } from './cursors.ts';
 import type { SpoolFiles } from './spool-files.ts';
 import { createSpoolLane, type SpoolLane } from './spool-lane.ts';
 import { lockSpool } from './spool-lock.ts';
-import { type Place, readBatch } from './spool-reader.ts';
+import { type Corrupt, type Place, readBatch } from './spool-reader.ts';
 
 /** Events on the disk until every remote sink has them: what was written outlives the process. */
 export interface Spool extends Omit<Output, 'reopen'> {
@@ -15,7 +16,7 @@ export interface Spool extends Omit<Output, 'reopen'> {
   open(): Promise<void>;
   /** One reader to a sink, after `open`. */
   reader(sink: string): Promise<SpoolReader>;
-  /** Bytes on the disk. */
+  /** Bytes on the disk, with what is quarantined. */
   readonly bytes: number;
 }
 
@@ -36,8 +37,12 @@ export interface SpoolBatch {
 export type SpoolReport =
   /** An unfinished last line of a former process was cut off. */
   | { readonly kind: 'torn'; readonly lane: Lane; readonly bytes: number }
-  /** Bytes that no event can be read from; they were copied to `SEGMENT.quarantine`. */
+  /** Bytes that no event can be read from; they were copied to `SEGMENT.quarantine`, where there was room. */
   | { readonly kind: 'corrupt'; readonly segment: string; readonly offset: number; readonly bytes: number }
+  /** How far a sink had come cannot be told: it is given events again. */
+  | { readonly kind: 'cursor'; readonly sink: string }
+  /** Quarantined bytes that are kept no longer, or never were, for want of room. */
+  | { readonly kind: 'quarantine_lost'; readonly lane: Lane; readonly bytes: number }
   | { readonly kind: 'failed'; readonly error: unknown };
 
 export interface SpoolOptions {
@@ -46,7 +51,7 @@ export interface SpoolOptions {
   readonly files: SpoolFiles;
   readonly startTimer: StartTimer;
   readonly report: (report: SpoolReport) => void;
-  readonly onDropped: (lines: number, cause: 'spool_full' | 'spool_failing' | 'spool') => void;
+  readonly onDropped: (decisions: number, cause: 'spool_full' | 'spool_failing' | 'spool') => void;
   readonly onProgress: () => void;
 }
 
@@ -55,10 +60,10 @@ export function createSpool(options: SpoolOptions): Spool {
   const { dir } = config;
   const cursors = new Map<string, Cursor>();
   const unsaved = new Set<string>();
-  const corrupt = new Set<string>();
   /** By sink: whether something was written since it last looked, and how to tell it so. */
   const readers = new Map<string, { changed: boolean; resume: () => void }>();
   let unlock: (() => Promise<void>) | undefined;
+  let closing = false;
   let cancelSave: (() => void) | undefined;
   let saving: Promise<void> = Promise.resolve();
 
@@ -84,9 +89,19 @@ export function createSpool(options: SpoolOptions): Spool {
       },
       onFailed,
       onTorn: (bytes) => report({ kind: 'torn', lane, bytes }),
+      onQuarantineLost: (bytes) => report({ kind: 'quarantine_lost', lane, bytes }),
     });
   const lanes: Readonly<Record<Lane, SpoolLane>> = { kept: makeLane('kept'), denied: makeLane('denied') };
 
+  const saveOne = async (sink: string, cursor: Cursor): Promise<void> => {
+    try {
+      await saveCursor(dir, sink, { ...cursor }, files);
+    } catch (error) {
+      unsaved.add(sink);
+      onFailed(error);
+      saveSoon();
+    }
+  };
   /**
    * Deletes what every sink is done with, also where the cursors cannot be saved, as on a full disk: a cursor whose
    * segment is gone goes on with the next one.
@@ -96,7 +111,7 @@ export function createSpool(options: SpoolOptions): Spool {
     unsaved.clear();
     for (const sink of due) {
       const cursor = cursors.get(sink);
-      if (cursor !== undefined) await saveCursor(dir, sink, { ...cursor }, files).catch(onFailed);
+      if (cursor !== undefined) await saveOne(sink, cursor);
     }
     if (cursors.size === 0) return;
     for (const lane of LANES) {
@@ -105,17 +120,44 @@ export function createSpool(options: SpoolOptions): Spool {
     }
   };
   const saveSoon = (): void => {
+    if (closing) return;
     cancelSave ??= startTimer(SAVE_MS, () => {
       cancelSave = undefined;
       saving = saving.then(save);
     });
   };
-  const onCorrupt = async (segment: { readonly path: string }, offset: number, bytes: Buffer): Promise<void> => {
-    const key = `${segment.path}:${offset}`;
-    if (corrupt.has(key)) return;
-    if (corrupt.size < MAX_CORRUPT) corrupt.add(key);
-    report({ kind: 'corrupt', segment: segment.path, offset, bytes: bytes.length });
-    await files.append(`${segment.path}.quarantine`, Buffer.concat([bytes, Buffer.from('\n')])).catch(onFailed);
+  const onCorruptIn =
+    (lane: Lane): Corrupt =>
+    async ({ number, path }, offset, bytes) => {
+      if (!(await lanes[lane].quarantine(number, offset, bytes))) return;
+      report({ kind: 'corrupt', segment: path, offset, bytes: bytes.length });
+    };
+  /** Where the sink goes on: at what it saved, but never past what is there. */
+  const resume = async (sink: string): Promise<Cursor> => {
+    const saved = await readCursor(dir, sink, files);
+    const cursor = saved ?? startOfSpool();
+    let isDamaged = saved === undefined;
+    let isChanged = isDamaged;
+    for (const lane of LANES) {
+      const { segment, offset } = cursor[lane];
+      const { lastNumber } = lanes[lane];
+      const there = lanes[lane].segmentFrom(segment);
+      if (segment > lastNumber + 1 || (segment > lastNumber && offset > 0)) {
+        // A segment that never was. Where there is none at all, all was delivered, or somebody emptied the folder.
+        cursor[lane] = START;
+        isChanged = true;
+        isDamaged ||= lastNumber > 0;
+      } else if (there?.number === segment && offset > there.bytes) {
+        // As after a power cut that took its end.
+        cursor[lane] = { segment, offset: 0 };
+        isChanged = true;
+        isDamaged = true;
+      }
+    }
+    if (isDamaged) report({ kind: 'cursor', sink });
+    // At once: by the next start there may be a segment for the number in a note that is not true any more.
+    if (isChanged) await saveOne(sink, cursor);
+    return cursor;
   };
 
   return {
@@ -130,12 +172,8 @@ export function createSpool(options: SpoolOptions): Spool {
       }
     },
     reader: async (sink) => {
-      const cursor = await readCursor(dir, sink, files);
+      const cursor = await resume(sink);
       cursors.set(sink, cursor);
-      for (const lane of LANES) {
-        // A segment that never was: somebody emptied the folder.
-        if (cursor[lane].segment > lanes[lane].lastNumber) cursor[lane] = { segment: 0, offset: 0 };
-      }
       const state = { changed: false, resume: (): void => {} };
       readers.set(sink, state);
       let first: Lane = 'kept';
@@ -150,7 +188,11 @@ export function createSpool(options: SpoolOptions): Spool {
           // In turns, so that neither keeps the other from the sink.
           const order: readonly Lane[] = first === 'kept' ? ['kept', 'denied'] : ['denied', 'kept'];
           for (const lane of order) {
-            const batch = await readBatch({ lane: lanes[lane], files, onCorrupt }, cursor[lane], max);
+            const batch = await readBatch(
+              { lane: lanes[lane], files, onCorrupt: onCorruptIn(lane) },
+              cursor[lane],
+              max,
+            );
             if (batch.lines.length === 0) {
               // Done with whole segments, which may go, or with what cannot be read.
               const { segment, offset } = cursor[lane];
@@ -175,7 +217,7 @@ export function createSpool(options: SpoolOptions): Spool {
     push: (line, lane) => {
       if (lanes[lane].push(line)) return;
       const { stuck } = lanes[lane];
-      onDropped(1, stuck === undefined ? 'spool' : `spool_${stuck}`);
+      onDropped(decisionsIn([line]), stuck === undefined ? 'spool' : `spool_${stuck}`);
     },
     waiting: (lane) => (lane === undefined ? lanes.kept.waiting + lanes.denied.waiting : lanes[lane].waiting),
     hasRoom: (lane) => lanes[lane].hasRoom(),
@@ -187,6 +229,7 @@ export function createSpool(options: SpoolOptions): Spool {
     },
     abandon: () => lanes.kept.abandon() + lanes.denied.abandon(),
     close: async () => {
+      closing = true;
       wake();
       cancelSave?.();
       await saving;
@@ -201,4 +244,3 @@ export function createSpool(options: SpoolOptions): Spool {
 const MIB = 1_048_576;
 /** A crash costs at most what was delivered in this time: it is delivered again. */
 const SAVE_MS = 250;
-const MAX_CORRUPT = 10_000;

@@ -11,11 +11,12 @@ const patch = { data: [{ op: 'replace', path: '/catalog/x', value: 1 }] };
 function delta(
   members: Readonly<Record<string, unknown>> = { '.manifest': manifest, 'patch.json': patch },
   base = one.sha256,
+  revision = 'r2',
 ) {
   const bytes = packArchive(
     new Map(Object.entries(members).map(([name, value]) => [name, Buffer.from(JSON.stringify(value))])),
   );
-  return { bytes, jws: signBundle(bytes, claimsOf(2, 'r2', { kind: 'delta', baseSha256: base }), author) };
+  return { bytes, jws: signBundle(bytes, claimsOf(2, revision, { kind: 'delta', baseSha256: base }), author) };
 }
 
 let server: OpenServer;
@@ -64,6 +65,14 @@ test('one without its archive, or without its base, is refused', async () => {
   expect((await send(delta(undefined, 'a'.repeat(64)))).status).toBe(409);
 });
 
+test('one whose signature names no revision is refused', async () => {
+  await server.publish(two);
+  expect(await send(delta(undefined, undefined, ''))).toMatchObject({
+    status: 422,
+    body: expect.stringContaining('is for a delta and lacks `revision`'),
+  });
+});
+
 test.each([
   ['no patch', { '.manifest': manifest }],
   ['no manifest', { 'patch.json': patch }],
@@ -71,9 +80,21 @@ test.each([
   ['Rego in it', { '.manifest': manifest, 'patch.json': patch, 'a.rego': 'x' }],
   [
     'a patch outside its roots',
-    { '.manifest': manifest, 'patch.json': { data: [{ op: 'add', path: '/tiers/x', value: 1 }] } },
+    { '.manifest': manifest, 'patch.json': { data: [{ op: 'upsert', path: '/tiers/x', value: 1 }] } },
   ],
-  ['a patch of everything', { '.manifest': manifest, 'patch.json': { data: [{ op: 'add', path: '/', value: 1 }] } }],
+  ['a patch of everything', { '.manifest': manifest, 'patch.json': { data: [{ op: 'upsert', path: '/', value: 1 }] } }],
+  [
+    'an operation that agents refuse',
+    { '.manifest': manifest, 'patch.json': { data: [{ op: 'add', path: '/catalog/x', value: 1 }] } },
+  ],
+  [
+    'more operations than agents take',
+    { '.manifest': manifest, 'patch.json': { data: Array(10_001).fill({ op: 'remove', path: '/catalog/x' }) } },
+  ],
+  [
+    'the removal of all data',
+    { '.manifest': { revision: 'r2', roots: [''] }, 'patch.json': { data: [{ op: 'remove', path: '/' }] } },
+  ],
   [
     'an operation nobody knows',
     { '.manifest': manifest, 'patch.json': { data: [{ op: 'move', path: '/catalog/x' }] } },

@@ -167,8 +167,9 @@ describe('the memory of the fleet', () => {
     fleet.report('t', report('a', { bundles }));
     fleet.report('t', report('a', { bundles }));
     expect(tripped).toEqual(['authz']);
-    expect(fleet.trips('authz', sha256)).toEqual(['t/a']);
-    expect(fleet.trips('authz', 'b'.repeat(64))).toEqual([]);
+    expect(fleet.trips('authz', sha256, 1)).toEqual(['t/a']);
+    expect(fleet.trips('authz', sha256, 2)).toEqual([]);
+    expect(fleet.trips('authz', 'b'.repeat(64), 1)).toEqual([]);
   });
 });
 

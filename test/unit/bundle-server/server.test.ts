@@ -204,6 +204,14 @@ describe('channels', () => {
   });
 });
 
+test('the list of revisions also has what is signed for longer than times have names', async () => {
+  const server = await open();
+  const expiresEpochS = 8_640_000_000_001;
+  await server.publish(release(author, 1, { expiresEpochS }));
+  const got = await server.ask('read', archive({}, '/v1/bundles/authz/revisions'));
+  expect([got.status, JSON.parse(got.body).revisions[0].expires_at]).toEqual([200, String(expiresEpochS)]);
+});
+
 describe('long polls', () => {
   const waiting = (server: OpenServer, digest: string, seconds: string, more: Readonly<Record<string, string>> = {}) =>
     server.ask('read', archive({ 'if-none-match': `"sha256:${digest}"`, prefer: seconds, ...more }));
@@ -282,7 +290,7 @@ describe('rollout orders', () => {
     await server.publish(two);
     const orders = archive({}, '/v1/bundles/authz/orders');
     expect(JSON.parse((await server.ask('read', orders)).body)).toEqual({ order: null, trips: [] });
-    const jws = orderFor(author, two, 7);
+    const jws = orderFor(author, two, 7, { abortOnTrips: 1 });
     expect((await server.order(jws)).status).toBe(201);
     const got = await server.ask('read', orders);
     expect(JSON.parse(got.body)).toEqual({ order: jws, trips: [] });

@@ -174,7 +174,7 @@ describe('a bundle in force', () => {
     [
       'without its entrypoint',
       (watch) => replace(watch, repacked({ 'plan.json': '{"plans":{"plans":[]}}' })),
-      'bundle_invalid',
+      'bundle_lacks_entrypoint',
     ],
   ])('serves on when the new one is %s', async (_fault, spoil, code) => {
     const watch = pinned('file', revised('r1'));

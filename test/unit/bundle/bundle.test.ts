@@ -4,7 +4,7 @@ import { parseBundle, requireEntrypoints } from '../../../src/bundle/bundle.ts';
 import { BundleError } from '../../../src/bundle/errors.ts';
 import { verifyTrust } from '../../../src/bundle/trust.ts';
 import { createRandom, seedOf } from '../../support/seed.ts';
-import { codeOf, filesOf, pinOf, repacked, revised, SHIPPED, SHIPPED_ROOTS } from './shipped.ts';
+import { codeOf, ENDLESS_MODULE, filesOf, pinOf, repacked, revised, SHIPPED, SHIPPED_ROOTS } from './shipped.ts';
 
 const parse = (bytes: Uint8Array) => parseBundle('authz', bytes);
 
@@ -80,27 +80,33 @@ describe('a compiled bundle', () => {
     ['has a plan without plans', 'bundle_invalid', () => repacked({ 'plan.json': '{"plans":{}}' }), /no list of plans/],
     [
       'has a plan of nothing',
-      'bundle_invalid',
+      'bundle_lacks_entrypoint',
       () => repacked({ 'plan.json': '{"plans":{"plans":[]}}' }),
-      /do not agree/,
+      /no entrypoint/,
     ],
     [
-      'has a plan of other entrypoints',
+      'has a plan twice',
       'bundle_invalid',
-      () => repacked({ 'plan.json': '{"plans":{"plans":[{"name":"authz/decision"}]}}' }),
-      /do not agree on the entrypoint `authz\/limits`/,
+      () => repacked({ 'plan.json': '{"plans":{"plans":[{"name":"authz/x"},{"name":"authz/x"}]}}' }),
+      /a plan twice/,
+    ],
+    [
+      'has a thousand plans and one',
+      'bundle_too_large',
+      () => repacked({ 'plan.json': JSON.stringify({ plans: { plans: Array(1001).fill({ name: 'authz/x' }) } }) }),
+      /more than 1000 entrypoints/,
+    ],
+    [
+      'has roots without end',
+      'bundle_invalid',
+      () => repacked({ '.manifest': JSON.stringify({ roots: Array.from({ length: 1001 }, (_, at) => `r${at}`) }) }),
+      /more than 1000 roots/,
     ],
     [
       'has a module that is none',
       'bundle_invalid',
       () => repacked({ 'policy.wasm': 'not wasm' }),
       /not a policy module/,
-    ],
-    [
-      'has a module of something else',
-      'bundle_invalid',
-      () => repacked({ 'policy.wasm': Buffer.from('0061736d01000000', 'hex') }),
-      /does not export OPA's functions/,
     ],
     [
       'has entrypoints outside its roots',
@@ -128,6 +134,16 @@ describe('a compiled bundle', () => {
     expect(codeOf(() => parse(bytes()))).toBe(code);
     expect(() => parse(bytes())).toThrow(message);
     expect(() => parse(bytes())).toThrow(/^bundle `authz`/);
+  });
+
+  it('is read without a byte of its module being run', () => {
+    expect(parse(repacked({ 'policy.wasm': ENDLESS_MODULE })).entrypoints).toEqual(['authz/decision', 'authz/limits']);
+  });
+
+  it('says in few words what is wrong with it, whatever it holds', () => {
+    const bytes = repacked({ '.manifest': JSON.stringify({ roots: ['x'.repeat(1000), `${'x'.repeat(1000)}/y`] }) });
+    expect(codeOf(() => parse(bytes))).toBe('bundle_invalid');
+    expect(() => parse(bytes)).toThrow(/^.{1000,1024}$/);
   });
 
   it('keeps every digit of a number in the text of its data', () => {

@@ -25,6 +25,8 @@ const deltaOf = (patch: unknown, more: Readonly<Record<string, string>> = {}) =>
 const dataAfter = (...data: readonly unknown[]): string =>
   Buffer.from(applyDelta(base, deltaOf({ data }), 'r2').data).toString();
 
+const upsert = { op: 'upsert', path: '/tiers/x', value: 1 };
+
 describe('a delta', () => {
   it.each<[string, readonly unknown[], string]>([
     ['sets what is there', [{ op: 'upsert', path: '/tiers/gold', value: 1 }], '{"tiers":{"gold":1},"models":{"a":{}}}'],
@@ -82,5 +84,25 @@ describe('a delta', () => {
     ['is garbage', Buffer.from('x')],
   ])('that %s is refused', (_fault, bytes) => {
     expect(codeOf(() => applyDelta(base, bytes, 'r2'))).toMatch(/^bundle_(?:invalid|truncated)$/);
+  });
+
+  it.each<[string, readonly unknown[]]>([
+    ['has more than ten thousand operations', Array(10_001).fill(upsert)],
+    ['has a path of thousands of characters', [{ ...upsert, path: `/tiers/${'x'.repeat(4_096)}` }]],
+    [
+      'moves the members of a long list again and again',
+      [
+        { op: 'upsert', path: '/tiers/long', value: Array(200_000).fill(0) },
+        ...Array(101).fill({ op: 'remove', path: '/tiers/long/0' }),
+      ],
+    ],
+    ['is larger than a delta may be', [{ ...upsert, value: 'x'.repeat(8 * 2 ** 20) }]],
+  ])('that %s is refused: it would hold up requests', (_fault, data) => {
+    expect(codeOf(() => applyDelta(base, deltaOf({ data }), 'r2'))).toBe('bundle_too_large');
+  });
+
+  it('does not take a slash within a name for a step into a root', () => {
+    const data = [{ op: 'upsert', path: '/models~1a/x', value: 1 }];
+    expect(codeOf(() => applyDelta(base, deltaOf({ data }), 'r2'))).toBe('bundle_invalid');
   });
 });

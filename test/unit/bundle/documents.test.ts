@@ -31,6 +31,11 @@ describe('the data of a bundle', () => {
       '{"a":[12345678901234567890,1.10,1e400]}',
     ],
     [
+      'also beside texts that look like them',
+      { 'a/data.json': '{"1.0":["\\\\\\"1.0",-0,0,-7,0.5,"\\\\",1.0]}' },
+      '{"a":{"1.0":["\\\\\\"1.0",-0,0,-7,0.5,"\\\\",1.0]}}',
+    ],
+    [
       'a hostile key is a key',
       { 'data.json': '{"__proto__":{"x":1}}', '__proto__/data.json': '{"y":2}' },
       '{"__proto__":{"x":1,"y":2}}',
@@ -63,5 +68,10 @@ describe('the data of a bundle', () => {
     [{ a: 1 }, [], 'bundle_invalid'],
   ])('%j under the roots %j: %s', (value, roots, expected) => {
     expect(codeOf(() => checkDataWithinRoots(value, roots))).toBe(expected);
+  });
+
+  it('are read in bounded time: so many numbers that need care are too many', () => {
+    expect(codeOf(() => merge({ 'a/data.json': `[${'1.0,'.repeat(250_000)}1.0]` }))).toBe('bundle_too_large');
+    expect(codeOf(() => merge({ 'a/data.json': `["${'x'.repeat(2 ** 23)}",1.0]` }))).toBe('none');
   });
 });

@@ -18,6 +18,12 @@ export function repacked(changes: Readonly<Record<string, string | Uint8Array | 
   return packArchive(files);
 }
 
+/** A valid module whose start function loops for ever. */
+export const ENDLESS_MODULE: Uint8Array = Buffer.from(
+  '0061736d01000000010401600000030201000801000a0901070003400c000b0b',
+  'hex',
+);
+
 /** The same policy under another revision, with other roots where they are given. */
 export function revised(revision: string, roots?: readonly string[]): Uint8Array {
   return repacked({ '.manifest': JSON.stringify({ revision, roots: roots ?? SHIPPED_ROOTS }) });

@@ -125,6 +125,18 @@ describe('a server of bundles', () => {
     expect(await sourceOf(url).load('"1"', signal, { signature: 'a.b.old' })).toMatchObject({ signature: 'a.b.new' });
   });
 
+  it('that has another archive’s signature after a delta is asked for it only where that claims more', async () => {
+    const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const jws = `${part({ typ: 'x' })}.${part({ version: 3 })}.${Buffer.alloc(64).toString('base64url')}`;
+    const url = await serve(({ headers }, response) => {
+      response.setHeader('x-sallyport-signature', jws);
+      if (headers['if-none-match'] === undefined) response.end('abc');
+      else response.writeHead(304).end();
+    });
+    expect(await sourceOf(url).load('"1"', signal, { newerThan: 3 })).toBeUndefined();
+    expect(await sourceOf(url).load('"1"', signal, { newerThan: 2 })).toMatchObject({ signature: jws });
+  });
+
   it('that gives a web page in place of the file is refused', async () => {
     const url = await serve((_, response) => response.setHeader('content-type', 'text/html').end('<h1>log in'));
     await expect(sourceOf(url).load(undefined, signal)).rejects.toMatchObject({

@@ -48,4 +48,20 @@ describe('cases that travel in a bundle', () => {
     console.info(`hostile cases: ${read} read and decided, ${refused} refused`);
     expect(refused).toBeGreaterThan(0);
   });
+
+  test('are refused after twenty faults, and never by more words than people read', () => {
+    const refusalOf = (value: unknown): CaseError => {
+      try {
+        parseRequestCases(value, 'cases.json');
+      } catch (error) {
+        if (error instanceof CaseError) return error;
+      }
+      return expect.fail('they were read');
+    };
+    const many = refusalOf(Array(10_000).fill(1));
+    expect([many.faults.length, many.message.split('\n').at(-1)]).toEqual([20, 'there may be more']);
+    expect(refusalOf(Array(10_001).fill(good)).message).toMatch(/more than 10000 cases/);
+    expect(refusalOf([{ ...good, name: 'x'.repeat(257) }]).message).toMatch(/longer than 256 characters/);
+    expect(refusalOf([{ name: 'y'.repeat(1e6), ['x'.repeat(1e6)]: 1 }]).message.length).toBeLessThan(2_000);
+  });
 });

@@ -10,7 +10,7 @@ import { createKeys } from '../../../src/cli/keys.ts';
 import { createVerify } from '../../../src/cli/verify.ts';
 import { runCaptured } from '../../support/captured-io.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
-import { claimsOf, SIGNED_AT_S, signedDownload } from '../../support/signed-bundles.ts';
+import { claimsOf, orderOf, SIGNED_AT_S, signedDownload } from '../../support/signed-bundles.ts';
 import { SHIPPED } from '../bundle/shipped.ts';
 
 let folder: string;
@@ -86,6 +86,15 @@ test('an operator sees and lowers a mark, and is told what it was', async () => 
     stderr: expect.stringContaining('from 7 to 5'),
   });
   expect((await keys(...of)).stdout).toContain('"version":5');
+  await mark.raiseOrder(orderOf({ version: 9 }));
+  await keys(...of, '--lower-to', '4');
+  expect((await mark.read()).orders.get('prod authz')?.version).toBe(9);
+  expect(await keys(...of, '--forget-orders', '--reset-time')).toMatchObject({
+    code: 0,
+    stderr: expect.stringContaining('the order 9 was forgotten, the latest time seen was forgotten'),
+  });
+  expect(await mark.read()).toMatchObject({ latestEpochS: 0, orders: new Map() });
+  expect((await keys(...of)).stdout).toContain('"version":4');
   expect((await keys(...of, '--lower-to', 'x')).code).toBe(2);
   expect((await keys('mark', '--data-dir', '.')).code).toBe(2);
   expect((await keys('create', '--lower-to', '5')).code).toBe(2);

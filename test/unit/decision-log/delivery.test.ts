@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { decisionsIn } from '../../../src/decision-log/aggregates.ts';
 import { createDelivery, type Delivery } from '../../../src/decision-log/delivery.ts';
 import { type RemoteSink, SinkFault } from '../../../src/decision-log/sink.ts';
 import type { SpoolReader } from '../../../src/decision-log/spool/spool.ts';
@@ -18,13 +19,13 @@ interface Delivering {
 }
 
 /** Batches of three lines from a list; `answers` are what the target does, one for each write, then it takes all. */
-function delivering(count: number, answers: ((signal?: AbortSignal) => Promise<void>)[]): Delivering {
+function delivering(count: number, answers: ((signal?: AbortSignal) => Promise<void>)[], toLine = line): Delivering {
   const clock = createManualClock();
   const writes: string[][] = [];
   const failed: unknown[] = [];
   let refused = 0;
   let at = 0;
-  const all = Array.from({ length: count }, (_, index) => line(index));
+  const all = Array.from({ length: count }, (_, index) => toLine(index));
   const sink: RemoteSink = {
     name: 'remote',
     remote: true,
@@ -131,6 +132,21 @@ describe('a delivery', () => {
     await turns();
     expect(writes[1]).toEqual([line(1)]);
     expect({ committed: committed(), refused: refused() }).toEqual({ committed: 3, refused: 1 });
+    await delivery.stop();
+  });
+
+  test('an aggregate that is refused counts as all that it stands for', () => {
+    const aggregate = (count: unknown): string => `${JSON.stringify({ type: 'aggregate', sequence: 1, count })}\n`;
+    expect(decisionsIn([line(1), aggregate(40), aggregate(2)])).toBe(43);
+    expect(decisionsIn([aggregate('9'), aggregate(-1), '{"type":"aggregate",', ''])).toBe(4);
+    expect(decisionsIn([`{"decision_id":"{\\"type\\":\\"aggregate\\",\\"count\\":9}"}\n`])).toBe(1);
+  });
+
+  test('a refused batch with aggregates is counted by what they stand for', async () => {
+    const sum = `${JSON.stringify({ type: 'aggregate', sequence: 1, count: 40 })}\n`;
+    const { delivery, refused } = delivering(2, [fault({ kind: 'refused' })], () => sum);
+    await turns();
+    expect(refused()).toBe(80);
     await delivery.stop();
   });
 

@@ -3,8 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Outcome } from '../../../src/decision/ports.ts';
-import { createDecisionLog, type DecisionLog, withDecisionLog } from '../../../src/decision-log/decision-log.ts';
+import {
+  createDecisionLog,
+  type DecisionLog,
+  type DecisionLogOptions,
+  withDecisionLog,
+} from '../../../src/decision-log/decision-log.ts';
 import type { RemoteSink, Sink } from '../../../src/decision-log/sink.ts';
+import { createMetrics, withMetrics } from '../../../src/telemetry/metrics.ts';
 import { accessRequest, tenantA } from '../../support/core.ts';
 import { logConfig } from '../../support/events.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
@@ -19,7 +25,11 @@ interface Watched {
   readonly clock: ReturnType<typeof createManualClock>;
 }
 
-function watched(sinks: readonly Sink[], parts: Parameters<typeof logConfig>[0] = {}): Watched {
+function watched(
+  sinks: readonly Sink[],
+  parts: Parameters<typeof logConfig>[0] = {},
+  options: Partial<DecisionLogOptions> = {},
+): Watched {
   let dropped = 0;
   const clock = createManualClock();
   const given: Outcome[] = [];
@@ -44,6 +54,7 @@ function watched(sinks: readonly Sink[], parts: Parameters<typeof logConfig>[0] 
     stdout: process.stdout,
     sinks,
     onDenied: (outcome) => given.push(outcome),
+    ...options,
   });
   return { log, dropped: () => dropped, given, clock };
 }
@@ -120,6 +131,96 @@ describe('when_full: deny', () => {
     expect((await answer(one.log, allowOutcome())).decision.kind).toBe('allow');
     await stop(one);
     expect(sink.events().map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 8]);
+  });
+
+  const withoutRoom = async (parts: Parameters<typeof watched>[2] = {}): Promise<Watched> => {
+    const one = watched([gate()], { queue: { max_events: 1 }, when_full: 'deny' }, parts);
+    await one.log.start();
+    await answer(one.log, allowOutcome());
+    await turns();
+    return one;
+  };
+
+  test('what was taken for an Allow is given back, and is not in the denial', async () => {
+    let released = 0;
+    const release = (): void => {
+      released += 1;
+    };
+    const take = { reservationId: 'r1', release };
+    const one = await withoutRoom({ onDenied: (outcome) => outcome.take?.release() });
+    const denied = await answer(one.log, allowOutcome({ take, reservationId: 'r1' }));
+    expect(denied.decision).toMatchObject({ kind: 'deny', code: 'overloaded' });
+    expect(released).toBe(1);
+    expect(denied).not.toHaveProperty('take');
+    expect(denied).not.toHaveProperty('reservationId');
+    await stop(one);
+  });
+
+  test('it is a denial also where giving back fails, or the outcome cannot be recorded', async () => {
+    const fails = (): never => {
+      throw new Error('the store is gone');
+    };
+    const full = await withoutRoom({ onDenied: fails });
+    expect((await answer(full.log, allowOutcome())).decision.kind).toBe('deny');
+    await stop(full);
+    const broken = watched([{ ...gate(), name: 'a' }], { when_full: 'deny' }, { schedule: fails });
+    await broken.log.start();
+    expect((await answer(broken.log, allowOutcome())).decision.kind).toBe('deny');
+    expect(broken.dropped()).toBe(1);
+    await stop(broken);
+  });
+
+  test('the metrics around the log count it as denied', async () => {
+    const one = await withoutRoom();
+    const metrics = createMetrics({ processMetrics: false });
+    const decide = withMetrics(
+      withDecisionLog(() => Promise.resolve(allowOutcome()), one.log),
+      metrics,
+    );
+    await decide(accessRequest());
+    const text = await metrics.text();
+    expect(text).toMatch(/^sallyport_decisions_total\{.*reason="overloaded".*\} 1$/m);
+    expect(text).not.toMatch(/^sallyport_decisions_total\{.*decision="allow"/m);
+    await stop(one);
+  });
+
+  test.each(['deny', 'block', 'drop'] as const)(
+    'a local sink that refuses all: with `%s` the log is full in time, and with `drop` alone its events are lost',
+    async (whenFull) => {
+      let refuses = true;
+      const sink = gate();
+      sink.let(true);
+      const write: Sink['write'] = (lines) => (refuses ? Promise.reject(new Error('ENOSPC')) : sink.write(lines));
+      const one = watched([{ ...sink, write }], { queue: { max_events: 4 }, when_full: whenFull, block_ms: 1 });
+      await one.log.start();
+      const codes: string[] = [];
+      for (let at = 0; at < 6; at += 1) {
+        const answering = answer(one.log, allowOutcome());
+        await turns(2);
+        one.clock.advance(1);
+        const { decision } = await answering;
+        codes.push(decision.kind === 'deny' ? decision.code : 'allow');
+      }
+      expect(codes.filter((code) => code === 'overloaded')).toHaveLength(whenFull === 'deny' ? 2 : 0);
+      expect(one.dropped()).toBe(whenFull === 'drop' ? 6 : 2);
+      refuses = false;
+      one.clock.advance(1_000);
+      await turns();
+      expect((await answer(one.log, allowOutcome())).decision.kind).toBe('allow');
+      await stop(one);
+      expect(sink.events().map(({ sequence }) => sequence)).toEqual(whenFull === 'drop' ? [7] : [1, 2, 3, 4, 7]);
+    },
+  );
+
+  test('a local sink that refuses to the end: what it kept is counted', async () => {
+    const write: Sink['write'] = () => Promise.reject(new Error('EPIPE'));
+    const one = watched([{ ...gate(), write }], { when_full: 'deny' });
+    await one.log.start();
+    for (let at = 0; at < 3; at += 1) await answer(one.log, allowOutcome());
+    await turns();
+    expect(one.dropped()).toBe(0);
+    await stop(one);
+    expect(one.dropped()).toBe(3);
   });
 });
 
@@ -274,6 +375,55 @@ describe('aggregates', () => {
     expect(sums.reduce((sum, event) => sum + Number(event['count']), 0)).toBe(5_000);
     expect(sums.map((event) => event['address'])).toContain('other');
     expect(sums.map((event) => event['address'])).toContain('2001:db8:1::/48');
+  });
+});
+
+describe('aggregates that are lost', () => {
+  const flood = (log: DecisionLog, count: number, second = 0): void => {
+    for (let at = 0; at < count; at += 1) {
+      const request = accessRequest({ sourceAddress: `10.${second}.${at % 200}.1` });
+      const {
+        principal: _,
+        inspected: __,
+        ...rest
+      } = denyOutcome('no_credential', { request, at: { epochMs: 0, monotonicMs: second * 1_000 } });
+      log.record(rest);
+    }
+  };
+  const standFor = (events: readonly Event[]): number =>
+    events.reduce((sum, event) => sum + (event['type'] === 'aggregate' ? Number(event['count']) : 1), 0);
+
+  test.each([
+    ['that hangs', () => new Promise<void>(() => undefined)],
+    ['that refuses', () => Promise.reject(new Error('ENOSPC'))],
+  ])('in a sink %s count as all the denials that they stand for', async (_, write) => {
+    const one = watched([{ ...gate(), write }], { queue: { max_events: 300 }, aggregate: { above_per_second: 0 } });
+    await one.log.start();
+    for (let second = 0; second < 5; second += 1) {
+      flood(one.log, 1_000, second);
+      await turns();
+      one.clock.advance(1_000);
+      await turns();
+    }
+    await stop(one);
+    expect(one.dropped()).toBe(5_000);
+  });
+
+  test('have no more room than denials have, and none of what is kept for the service itself', async () => {
+    const sink = gate();
+    const one = watched([sink], { queue: { max_events: 20 }, aggregate: { above_per_second: 0 } });
+    await one.log.start();
+    flood(one.log, 2_000);
+    one.clock.advance(1_000);
+    expect(one.dropped()).toBe(1_900);
+    for (let at = 0; at < 10; at += 1) one.log.record(allowOutcome());
+    for (let at = 0; at < 256; at += 1) one.log.recordAdministrative({ action: 'bundle_activated' });
+    expect(one.dropped()).toBe(1_900);
+    sink.let(true);
+    await turns();
+    await stop(one);
+    const kept = sink.events().filter((event) => event['type'] === 'aggregate');
+    expect(standFor(kept)).toBe(100);
   });
 });
 

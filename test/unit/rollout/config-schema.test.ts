@@ -25,6 +25,7 @@ test('the schema of `rollout` has safe defaults for everything', () => {
       max_latency_ratio: 3,
       min_latency_ms: 1,
       max_slow_percent: 25,
+      max_evaluation_ms: 50,
     },
     max_cpu_percent: 5,
   });

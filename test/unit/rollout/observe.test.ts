@@ -8,13 +8,14 @@ import { ROLLOUT } from './rollout-kit.ts';
 const NOW = Date.UTC(2026, 10, 2, 12);
 const inHours = (hours: number): string => new Date(NOW + hours * 3_600_000).toISOString();
 
-function opened(config: readonly ObserveConfig[]) {
+function opened(config: readonly ObserveConfig[], newestEpochMs = 0) {
   const clock = createManualClock({ epochMs: NOW });
   const lines: string[] = [];
   const denials: string[] = [];
   const observe = createObserve({
     config,
     clock,
+    nowEpochMs: () => Math.max(newestEpochMs, clock.now().epochMs),
     startTimer: clock.startTimer,
     logger: {
       warn: ({ route }, message) => lines.push(`${String(route)}: ${message}`),
@@ -65,6 +66,30 @@ describe('an observed route', () => {
     expect(observes()).toBe(true);
     clock.advance(3_600_000);
     expect(observes()).toBe(false);
+  });
+});
+
+describe('after a restart with the clock set back', () => {
+  const route = { route: 'infer', until: inHours(1) };
+
+  test('an end that was seen to pass is not to come once more', () => {
+    expect(opened([route], NOW + 3_600_000).observes()).toBe(false);
+    expect(opened([route], NOW + 3_599_999).observes()).toBe(true);
+  });
+
+  test('no longer is observed than was left of it', () => {
+    const { clock, observes } = opened([route], NOW + 3_000_000);
+    clock.setEpoch(NOW - 86_400_000);
+    clock.advance(599_999);
+    expect(observes()).toBe(true);
+    clock.advance(1);
+    expect(observes()).toBe(false);
+  });
+
+  test('nothing is observed where the newest time is lost', () => {
+    const { observes, lines } = opened([route], Number.POSITIVE_INFINITY);
+    expect(observes()).toBe(false);
+    expect(lines).toHaveLength(1);
   });
 });
 

@@ -1,10 +1,10 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseState, writeState } from '../../../src/rollout/state.ts';
 import { createRandom, seedOf } from '../../support/seed.ts';
-import { askTenants, DIGEST, type KitOptions, openKit, principalOf } from './rollout-kit.ts';
+import { askTenants, DIGEST, type KitOptions, openKit, principalOf, ROLLOUT } from './rollout-kit.ts';
 
 const MINUTE = 60_000;
 const ALLOW = { allow: true };
@@ -53,6 +53,25 @@ describe('after a restart', () => {
     after.stage(ALLOW);
     expect(after.rollout.status()).toMatchObject({ percent: 50, step: { number: 2, elapsed_seconds: 180 } });
     expect(await arms(after)).toEqual(armsBefore);
+    await after.rollout.stop();
+  });
+
+  test('why a candidate is refused is told on', async () => {
+    const before = await started();
+    before.stage(DENY);
+    await askTenants(before, 20);
+    await before.rollout.stop();
+    const after = await started();
+    expect(after.rollout.candidateStatus('authz')).toBeUndefined();
+    expect(after.rollout.candidateStatus('authz', 'd'.repeat(64))).toBeUndefined();
+    expect(after.rollout.candidateStatus('authz', DIGEST)).toEqual({
+      sha256: DIGEST,
+      revision: 'r2',
+      state: 'refused',
+      step_percent: 0,
+      reason: expect.stringMatching(/^guard rail `deny_changed`/),
+      trips: 0,
+    });
     await after.rollout.stop();
   });
 
@@ -117,18 +136,109 @@ describe('after a restart', () => {
   });
 });
 
+describe('after a restart with other steps', () => {
+  const trial = { sha256: DIGEST, step: 2, elapsedMs: 30 * MINUTE, percent: 25 };
+
+  test.each([
+    ['fewer', 2, [1, 5], 5],
+    ['many fewer', 900, [1, 5], 5],
+    ['as many', 2, [1, 5, 25], 25],
+  ])(
+    '%s of them, a candidate is promoted only once the last one was gone through',
+    async (_name, step, percents, now) => {
+      const text = writeState({ salt: 'a salt', refused: [], pardoned: [], trial: { ...trial, step } });
+      await mkdir(dirname(stateFile), { recursive: true });
+      await writeFile(stateFile, text);
+      const steps = percents.map((percent) => ({ percent, minutes: 60 }));
+      const kit = await started({ config: { ...ROLLOUT, steps } });
+      kit.stage(DENY, { security: true });
+      kit.clock.advance(24 * 60 * MINUTE);
+      expect(kit.rollout.status()).toMatchObject({ state: 'canary', percent: now, step: { number: percents.length } });
+      await askTenants(kit, 20);
+      expect(kit.rollout.status()).toMatchObject({ state: 'paused', percent: now });
+      await kit.rollout.stop();
+    },
+  );
+
+  test('its time begins anew in a step where it was not', async () => {
+    await mkdir(dirname(stateFile), { recursive: true });
+    await writeFile(stateFile, writeState({ salt: 'a salt', refused: [], pardoned: [], trial }));
+    const kit = await started({ config: { ...ROLLOUT, steps: [{ percent: 5, minutes: 60 }] } });
+    kit.stage(ALLOW);
+    await askTenants(kit, 20);
+    kit.clock.advance(59 * MINUTE);
+    expect(kit.rollout.status()).toMatchObject({ state: 'canary', percent: 5 });
+    kit.clock.advance(MINUTE);
+    expect(kit.rollout.status()).toMatchObject({ last: { state: 'promoted' } });
+    await kit.rollout.stop();
+  });
+});
+
+describe('the newest time that was seen', () => {
+  const observe = [{ route: 'infer', until: '2026-11-03T12:00:00Z' }];
+
+  test.each([
+    ['the service was stopped', true],
+    ['the process was killed', false],
+  ])('is judged by, also where %s and the clock was set back', async (_name, stops) => {
+    const before = await started({ config: { ...ROLLOUT, observe } });
+    const sawMs = before.clock.now().epochMs + 2 * 86_400_000;
+    before.clock.setEpoch(sawMs);
+    before.clock.advance(60_000);
+    before.clock.setEpoch(sawMs - 30 * 86_400_000);
+    expect(before.rollout.nowEpochMs()).toBeGreaterThanOrEqual(sawMs);
+    if (stops) await before.rollout.stop();
+    else await before.settle();
+    await expect.poll(() => before.rollout.status().persisted).toBe(true);
+    const after = await started();
+    expect(after.clock.now().epochMs).toBeLessThan(sawMs);
+    expect(after.rollout.nowEpochMs()).toBeGreaterThanOrEqual(sawMs);
+    await after.rollout.stop();
+  });
+
+  test('is written before anything is staged, and where the trial stood is kept then', async () => {
+    const config = { ...ROLLOUT, observe };
+    const before = await started({ config });
+    before.stage(ALLOW);
+    await before.rollout.stop();
+    const between = await started({ config });
+    between.clock.advance(MINUTE);
+    await between.rollout.stop();
+    expect(parseState(await readFile(stateFile, 'utf8')).trial).toMatchObject({ sha256: DIGEST, percent: 10 });
+  });
+
+  test('is no time at all where the state is damaged, until a person lets go of it', async () => {
+    await mkdir(dirname(stateFile), { recursive: true });
+    await writeFile(stateFile, '{');
+    const kit = await started();
+    expect(kit.rollout.nowEpochMs()).toBe(Number.POSITIVE_INFINITY);
+    kit.rollout.resume(BY);
+    expect(kit.rollout.nowEpochMs()).toBe(kit.clock.now().epochMs);
+    await kit.rollout.stop();
+  });
+});
+
 describe('the state as text', () => {
   const state = {
     salt: 'a salt',
     refused: [{ sha256: DIGEST, revision: 'r2', reason: 'a rail', at: '2026-11-02T12:00:00.000Z' }],
     pardoned: ['d'.repeat(64)],
     tenants: true,
+    newestEpochMs: 1_793_620_800_000,
     pin: { to: 'candidate', sha256: DIGEST },
     trial: { sha256: DIGEST, step: 1, elapsedMs: 5, percent: 10, paused: 'by hand' },
   } as const;
 
   test('is read as it was written', () => {
     expect(parseState(writeState(state))).toEqual(state);
+  });
+
+  test.each([
+    ['step', { ...state, trial: { ...state.trial, step: 1.5 } }],
+    ['elapsedMs', { ...state, trial: { ...state.trial, elapsedMs: 0.5 } }],
+    ['newestEpochMs', { ...state, newestEpochMs: 0.5 }],
+  ])('is damaged where `%s` is no whole number', (name, changed) => {
+    expect(() => parseState(writeState(changed))).toThrow(`\`${name}\` is no whole number`);
   });
 
   test('cut or changed anywhere is read as the same kind of thing or not at all', () => {

@@ -22,6 +22,7 @@ export const GUARD_RAILS: GuardRailsConfig = {
   max_latency_ratio: 3,
   min_latency_ms: 1,
   max_slow_percent: 25,
+  max_evaluation_ms: 50,
 };
 
 export const ROLLOUT: RolloutConfig = {
@@ -108,11 +109,13 @@ export function openKit({ stable = { allow: true }, ...options }: KitOptions = {
     followsOrders: false,
     clock,
     startTimer: clock.startTimer,
+    cpuMs: () => clock.now().monotonicMs,
     schedule: (step) => void setImmediate(step),
     random: () => 0,
     newSalt: () => 'a salt of the tests',
     currentGeneration: generations.current,
     redecide,
+    promote: async (_candidate, putInForce) => putInForce(),
     logger: {
       info: log('info'),
       warn: log('warn'),

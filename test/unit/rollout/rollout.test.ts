@@ -170,6 +170,20 @@ describe('a candidate that trips a rail', () => {
     expect(kit.rollout.status()).toMatchObject({ state: 'idle', last: { state: 'aborted' } });
   });
 
+  test('says so at once to whoever reports, also where it is not taken back', async () => {
+    const kit = await started();
+    const told: string[] = [];
+    kit.rollout.onChanged(() => {
+      const { state, trips } = kit.rollout.candidateStatus('authz') ?? {};
+      told.push(`${state} ${trips}`);
+    });
+    kit.stage(DENY, { security: true });
+    await askTenants(kit, 20);
+    expect([...new Set(told)]).toEqual(['canary 0', 'canary 1', 'paused 1']);
+    kit.rollout.abort(BY);
+    expect(told.at(-1)).toBe('aborted 1');
+  });
+
   test('that a person let in again only pauses', async () => {
     const kit = await started();
     kit.stage(DENY);

@@ -1,11 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { packArchive } from '../../../../src/bundle/archive.ts';
 import type { Bundle } from '../../../../src/bundle/bundle.ts';
-import { deltaSha256 } from '../../../../src/bundle/delta.ts';
 import { createManualClock } from '../../../support/manual-clock.ts';
-import { agentOf, claimsOf, cleanUp, DOWN, START_S, settle, signed, sourceOf, until } from './fleet-of-one.ts';
+import { agentOf, cleanUp, DOWN, START_S, settle, signed, sourceOf, until } from './fleet-of-one.ts';
 
 afterEach(cleanUp);
 
@@ -283,62 +281,5 @@ describe('a long poll', () => {
     await agent.activator.reload();
     expect(revisionOf(agent)).toBe('r2');
     expect(codeOf(agent)).toBeUndefined();
-  });
-});
-
-describe('a delta', () => {
-  const base = signed(1);
-  const patch = (data: readonly unknown[]) =>
-    packArchive(
-      new Map([
-        ['.manifest', Buffer.from('{"revision":"r2","roots":["tiers"]}')],
-        ['patch.json', Buffer.from(JSON.stringify({ data }))],
-      ]),
-    );
-  const deltaOf = (version: number, baseSha256: string) =>
-    signed(version, { kind: 'delta', baseSha256 }, patch([{ op: 'upsert', path: '/tiers/extra', value: 7 }]));
-
-  it('changes the data in force, and what it made is there after a restart', async () => {
-    const source = sourceOf(base);
-    const seen: Bundle[] = [];
-    const activate = (bundles: readonly Bundle[]) => void seen.push(...bundles);
-    const agent = agentOf(source, { activate });
-    await agent.activator.start();
-    await until(() => revisionOf(agent) === 'r1');
-    const delta = deltaOf(2, base.sha256);
-    source.given = delta;
-    await agent.activator.reload();
-    expect(revisionOf(agent)).toBe('r2');
-    expect(source.wishes.at(-1)?.base).toBe(base.sha256);
-    expect(seen.at(-1)).toMatchObject({
-      sha256: deltaSha256(base.sha256, delta.sha256),
-      dataValue: { tiers: { extra: 7 } },
-    });
-    await agent.activator.stop();
-    source.given = DOWN;
-    const again = agentOf(source, { folder: agent.folder, activate });
-    await again.activator.start();
-    expect(again.activator.status().get('authz')).toMatchObject({ revision: 'r2', version: 2 });
-    expect(seen.at(-1)?.dataValue['tiers']).toMatchObject({ extra: 7 });
-  });
-
-  it('for something else than what is in force makes the whole bundle be asked for', async () => {
-    const source = sourceOf(base);
-    const agent = agentOf(source);
-    await agent.activator.start();
-    await until(() => revisionOf(agent) === 'r1');
-    const wrong = deltaOf(2, 'b'.repeat(64));
-    const load = source.load.bind(source);
-    source.load = async (etag, signal, wish) => {
-      await load(etag, signal, wish);
-      return wish?.base === undefined ? signed(2) : wrong;
-    };
-    await agent.activator.reload();
-    expect(agent.activator.status().get('authz')).toMatchObject({ revision: 'r2', sha256: signed(2).sha256 });
-    expect(source.wishes.slice(-2).map(({ etag, base: named }) => [etag, named])).toEqual([
-      [base.etag, base.sha256],
-      [undefined, undefined],
-    ]);
-    expect(claimsOf(2).kind).toBe('bundle');
   });
 });

@@ -165,6 +165,7 @@ export function agentOf(source: BundleSource, wish: AgentWish = {}): Agent {
     },
     onStaleness: ({ level, reasons }) => void levels.push([level, ...reasons].join(' ')),
     copies: createKeptCopies({ folder, maxBytes: 2 ** 20 }),
+    candidateCopies: createKeptCopies({ folder, of: 'candidates', maxBytes: 2 ** 20 }),
     clock,
     startTimer: clock.startTimer,
     random: () => 0,

@@ -116,8 +116,8 @@ describe('a candidate', () => {
 
   it('that was promoted is in force as any other, also after a restart, and nothing older is believed', async () => {
     const { agent, source } = await ordered(offer(orderOf(1, next)));
-    await agent.activator.promoted('authz', next.sha256);
-    await agent.activator.promoted('authz', next.sha256);
+    expect(await agent.activator.promote('authz', next.sha256, () => true)).toBe(true);
+    expect(await agent.activator.promote('authz', next.sha256, () => true)).toBe(false);
     expect(agent.activator.status().get('authz')).toMatchObject({ revision: 'r2', version: 2, sha256: next.sha256 });
     expect(agent.counted).toEqual(['activated r1', 'activated r2']);
     await agent.activator.reload();

@@ -40,6 +40,22 @@ describe('the high-water mark', () => {
     expect((await markAt().read()).bundles.get('prod authz')?.minRollbackVersion).toBe(6);
   });
 
+  test('of a delta takes one whole archive of the version and revision that it led to', async () => {
+    const delta = claimsOf({ kind: 'delta', version: 7, revision: 'r7' });
+    const whole = claimsOf({ version: 7, revision: 'r7' });
+    await markAt().raise(delta, A);
+    expect(await refusalOf(() => markAt().check(delta, A))).toBe('believed');
+    for (const other of [{ revision: 'r8' }, { revision: '' }]) {
+      expect(await refusalOf(() => markAt().check(claimsOf({ version: 7, ...other }), B))).toContain('given once');
+      expect(await refusalOf(() => markAt().raise(claimsOf({ version: 7, ...other }), B))).toContain('another archive');
+    }
+    expect(await refusalOf(() => markAt().check(whole, B))).toBe('believed');
+    await markAt().raise(whole, B);
+    expect(await refusalOf(() => markAt().check(whole, B))).toBe('believed');
+    expect(await refusalOf(() => markAt().check(whole, A))).toContain('given once');
+    expect(await refusalOf(() => markAt().check(delta, A))).toContain('given once');
+  });
+
   test.each([
     ['expired within the leeway', SIGNED_AT_S + 3600 + 59, 'believed'],
     ['expired beyond it', SIGNED_AT_S + 3600 + 60, 'expired'],
@@ -67,6 +83,18 @@ describe('the high-water mark', () => {
     expect(await refusalOf(() => markAt().lower({ name: 'authz', scope: 'prod', version: 6 }))).toContain('lower');
     await markAt(0).lower({ name: 'authz', scope: 'prod', version: 0, resetTime: true });
     expect(await markAt().read()).toEqual({ latestEpochS: 0, bundles: new Map(), orders: new Map() });
+  });
+
+  test('of orders stays when that of the bundle is lowered, and is forgotten by itself', async () => {
+    await markAt().raise(claimsOf({ version: 7 }), A);
+    await markAt().raiseOrder(orderOf({ version: 9 }));
+    await markAt().lower({ name: 'authz', scope: 'prod', version: 0 });
+    expect(await refusalOf(() => markAt().checkOrder(orderOf({ version: 8 })))).toContain('older than 9');
+    await markAt().raise(claimsOf({ version: 7 }), A);
+    const before = await markAt().lower({ name: 'authz', scope: 'prod', forgetOrders: true });
+    expect([before.order?.version, before.bundle?.version]).toEqual([9, 7]);
+    expect(await refusalOf(() => markAt().checkOrder(orderOf({ version: 8 })))).toBe('believed');
+    expect(await refusalOf(() => markAt().check(claimsOf({ version: 6 }), B))).toContain('older than 7');
   });
 
   test('is refused when its file was damaged, wherever that is, and is not begun anew', async () => {

@@ -1,4 +1,13 @@
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -10,6 +19,7 @@ import {
   type SpoolReport,
 } from '../../../../src/decision-log/spool/spool.ts';
 import { type SpoolFiles, systemFiles } from '../../../../src/decision-log/spool/spool-files.ts';
+import { toSpoolLine } from '../../../../src/decision-log/spool/spool-line.ts';
 import { createManualClock } from '../../../support/manual-clock.ts';
 import { createRandom, seedOf } from '../../../support/seed.ts';
 
@@ -23,6 +33,8 @@ afterEach(() => {
 
 const MANY = { events: 1_000_000, bytes: 1_000_000 };
 const line = (sequence: number, size = 0): string => `${JSON.stringify({ sequence, filler: 'x'.repeat(size) })}\n`;
+const noteOf = (kept: { readonly segment: number; readonly offset: number }): string =>
+  toSpoolLine(`${JSON.stringify({ kept, denied: { segment: 0, offset: 0 } })}\n`);
 const numbersOf = (lines: readonly string[]): number[] => lines.map((one) => JSON.parse(one).sequence);
 
 interface Opened {
@@ -213,6 +225,48 @@ describe('a spool', () => {
     await second.spool.close();
   });
 
+  test.each([
+    ['changed by hand', '{"kept":{"segment":1,"offset":999999999},"denied":{"segment":0,"offset":0}}\n', [1, 2]],
+    ['with the checksum of another', noteOf({ segment: 1, offset: 5 }).replace('5}', '6}'), [1, 2]],
+    ['beyond the end of its segment', noteOf({ segment: 1, offset: 999_999 }), [1, 2]],
+    ['in a segment that never was', noteOf({ segment: 9, offset: 0 }), [1, 2]],
+    ['within the segment after the last', noteOf({ segment: 2, offset: 7 }), [1, 2]],
+    ['at the segment after the last', noteOf({ segment: 2, offset: 0 }), []],
+  ])('a cursor %s passes over nothing in silence', async (_, note, expected) => {
+    const first = await open();
+    for (const at of [1, 2]) first.spool.push(line(at), 'kept');
+    await first.spool.idle();
+    await first.spool.close();
+    writeFileSync(join(dir, 'cursor-remote.json'), note);
+    const second = await open();
+    expect(numbersOf(await readAll(second))).toEqual(expected);
+    expect(second.reports).toEqual(expected.length === 0 ? [] : [{ kind: 'cursor', sink: 'remote' }]);
+    await second.spool.close();
+  });
+
+  test('restarts after all was delivered report no damage, and what comes then is delivered', async () => {
+    for (let round = 1; round <= 4; round += 1) {
+      const opened = await open();
+      opened.spool.push(line(round), round === 3 ? 'denied' : 'kept');
+      await opened.spool.idle();
+      expect(numbersOf(await readAll(opened))).toEqual([round]);
+      expect(opened.reports).toEqual([]);
+      await opened.spool.close();
+    }
+  });
+
+  test('a cursor of segments that are gone does not pass over what is written under their numbers', async () => {
+    writeFileSync(join(dir, 'cursor-remote.json'), noteOf({ segment: 4, offset: 0 }));
+    const first = await open();
+    for (let at = 1; at <= 400; at += 1) first.spool.push(line(at, 10_000), 'kept');
+    await first.spool.idle();
+    expect(segments('kept').length).toBeGreaterThanOrEqual(4);
+    await first.spool.close();
+    const second = await open();
+    expect(numbersOf(await readAll(second))).toHaveLength(400);
+    await second.spool.close();
+  });
+
   test('segments go once every sink is done with them, and not before', async () => {
     const opened = await open();
     const slow = await opened.spool.reader('slow');
@@ -279,6 +333,79 @@ describe('a spool', () => {
     expect(numbersOf(await readAll(opened))).toEqual(Array.from({ length: 20 }, (_, at) => at + 1));
     expect(opened.spool.hasRoom('kept')).toBe(true);
     await opened.spool.close();
+  });
+
+  const quarantined = (): string[] => readdirSync(join(dir, 'kept')).filter((name) => name.endsWith('.quarantine'));
+  const garbage = (segment: number, bytes: number): void =>
+    writeFileSync(join(dir, 'kept', `${String(segment).padStart(10, '0')}.spool`), Buffer.alloc(bytes, 0x41));
+
+  test('what is quarantined counts as the spool does; the oldest makes room for events, and is told', async () => {
+    const MIB = 1_048_576;
+    await (await open()).spool.close();
+    garbage(1, MIB);
+    garbage(2, MIB);
+    const first = await open({ max_mb: 16 });
+    first.spool.push(line(1), 'kept');
+    await first.spool.idle();
+    await readAll(first);
+    expect(quarantined()).toHaveLength(2);
+    await first.spool.close();
+    const opened = await open({ maxLines: 1_000 });
+    expect(opened.spool.bytes).toBeGreaterThan(2 * MIB);
+    for (let at = 1; at <= 300; at += 1) opened.spool.push(line(at, 10_000), 'kept');
+    await opened.spool.idle();
+    expect(opened.spool.bytes).toBeLessThanOrEqual(4 * MIB);
+    expect(quarantined()).toEqual(['0000000002.spool.quarantine']);
+    expect(opened.reports).toMatchObject([{ kind: 'quarantine_lost', lane: 'kept' }]);
+    expect(opened.spool.hasRoom('kept')).toBe(true);
+    expect(opened.dropped).toEqual([]);
+    expect(numbersOf(await readAll(opened))).toHaveLength(300);
+    await opened.spool.close();
+  });
+
+  test('what is quarantined has no more room than events leave, and what finds none is told', async () => {
+    await (await open()).spool.close();
+    for (let segment = 1; segment <= 6; segment += 1) garbage(segment, 1_000_000);
+    const opened = await open();
+    expect(await readAll(opened)).toEqual([]);
+    const lost = opened.reports.flatMap((report) => (report.kind === 'quarantine_lost' ? [report.bytes] : []));
+    expect(lost.length).toBeGreaterThan(0);
+    expect(opened.reports.filter(({ kind }) => kind === 'corrupt').length).toBeGreaterThanOrEqual(6);
+    opened.clock.advance(1_000);
+    await opened.spool.close();
+    expect(opened.spool.bytes).toBeLessThanOrEqual(4 * 1_048_576);
+  });
+
+  test('a damaged piece is quarantined once, however many there are and whoever reads it', async () => {
+    const first = await open();
+    first.spool.push(line(1), 'kept');
+    await first.spool.idle();
+    await first.spool.close();
+    appendFileSync(segment('kept'), 'noise\n'.repeat(12_000));
+    const opened = await open();
+    const other = await opened.spool.reader('other');
+    for (const reader of [opened.reader, other, opened.reader, other]) {
+      const batch = await reader.next({ events: 10, bytes: reader === other ? 1_000_000 : 1 });
+      if (reader === other) batch?.commit();
+      await reader.next(MANY);
+    }
+    const [name = ''] = quarantined();
+    expect(statSync(join(dir, 'kept', name)).size).toBe(12_000 * 'noise\n'.length);
+    expect(opened.reports.filter(({ kind }) => kind === 'corrupt')).toHaveLength(12_000);
+    await opened.spool.close();
+  });
+
+  test('no link in the folder is followed', async () => {
+    await (await open()).spool.close();
+    const outside = join(dir, 'outside');
+    writeFileSync(outside, 'kept as it is');
+    garbage(1, 2_000);
+    symlinkSync(outside, join(dir, 'kept', '0000000001.spool.quarantine'));
+    symlinkSync(outside, join(dir, 'cursor-remote.json.new'));
+    const opened = await open();
+    expect(await readAll(opened)).toEqual([]);
+    await opened.spool.close();
+    expect(readFileSync(outside, 'utf8')).toBe('kept as it is');
   });
 
   test('a whole segment of garbage ends no reader', async () => {
