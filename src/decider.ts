@@ -51,7 +51,7 @@ export interface Decider {
 export function createDecider(
   config: Config,
   { metrics, health, logger, instanceId, recordAdministrative = () => undefined }: DeciderTelemetry,
-  overrides: { readonly authenticate?: Authenticate } = {},
+  overrides: { readonly authenticate?: Authenticate; readonly examined?: boolean } = {},
 ): Decider {
   const identityReady = health.source('identity');
   const quotas = createQuotas({
@@ -70,6 +70,7 @@ export function createDecider(
     health,
     logger,
     instanceId,
+    examined: overrides.examined ?? true,
     recordAdministrative,
     beforeUse: (catalog, rules) => quotas.nameLimits(limitNames(catalog, mergeDescriptors(files.table, rules))),
     afterActivation: (rules) => {

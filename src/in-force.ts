@@ -32,6 +32,8 @@ export interface InForceParts {
   readonly logger: Logger;
   /** Unique to this start of the process. */
   readonly instanceId: string;
+  /** Whether a set is tried in a thread of its own before it may decide; not where nobody is served. */
+  readonly examined: boolean;
   /** Writes what came into force, and by whose hand, beside the decisions. */
   readonly recordAdministrative: (event: AdministrativeEvent) => void;
   /** Told of a set's limits before a request can be charged by them, and again by nobody. */
@@ -55,7 +57,8 @@ export interface InForce {
 }
 
 export function createInForce(parts: InForceParts): InForce {
-  const { config, metrics, health, logger, instanceId, recordAdministrative, beforeUse, afterActivation } = parts;
+  const { config, metrics, health, logger, instanceId, examined, recordAdministrative, beforeUse, afterActivation } =
+    parts;
   const generations = createGenerations({ startTimer: startSystemTimer, retireAfterMs: MAX_WAIT_MS * 2 });
   const ready = health.source('bundles');
   const dataDir = config.rollout.data_dir ?? config.agent.data_dir;
@@ -87,6 +90,13 @@ export function createInForce(parts: InForceParts): InForce {
   /** What is on trial: its set, to know it again, and its rules. */
   let onTrial: { readonly set: CandidateSet; readonly rules: DescriptorTable } | undefined;
 
+  const examine = createExamine({
+    config,
+    timeoutMs: config.agent.trial.timeout_ms,
+    memoryMb: config.agent.trial.memory_mb,
+    startTimer: startSystemTimer,
+    logger,
+  });
   const activator = createActivator({
     ...toWatchedBundles(config.bundles, config.agent, {
       clock: systemClock,
@@ -94,13 +104,7 @@ export function createInForce(parts: InForceParts): InForce {
       labels: config.labels,
     }),
     entrypoints: neededEntrypoints(config),
-    examine: createExamine({
-      config,
-      timeoutMs: config.agent.trial.timeout_ms,
-      memoryMb: config.agent.trial.memory_mb,
-      startTimer: startSystemTimer,
-      logger,
-    }),
+    ...(examined ? { examine } : {}),
     examineTimeoutMs: config.agent.trial.timeout_ms * 2,
     activate: async (bundles) => {
       const { parts: generation, rules, close } = await load(bundles);

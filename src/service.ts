@@ -159,7 +159,7 @@ export async function openDecider(
       logger: createLogger({ level: 'error' }),
       instanceId: randomUUID(),
     },
-    overrides,
+    { ...overrides, examined: false },
   );
   await decider.start();
   return { authorize: decider.authorize, close: decider.stop };

@@ -1,9 +1,11 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { explanationOf, linesText, summaryOf } from '../cases/explanation.ts';
 import { type RequestParts, toAccessRequest } from '../cases/to-access-request.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
+import type { AccessRequest } from '../decision/access-request.ts';
 import type { Authenticate, Authorize, Outcome } from '../decision/ports.ts';
 import type { Principal } from '../decision/principal.ts';
 import { parseArguments } from './arguments.ts';
@@ -95,25 +97,54 @@ export function createEval({ openDecider, openTrial }: EvalPorts): Command {
     }
     const config = loadConfig(resolve(io.cwd, values.config ?? 'sallyport.yaml'), io.env);
     const principal = values.as === undefined ? undefined : parsePrincipal(values.as);
-    const decider = await openDecider(
-      { ...config, quota: toTrialQuota(config.quota) },
-      principal === undefined ? {} : { authenticate: () => verified(principal) },
-    );
-    try {
-      const request = toAccessRequest(partsOf(target, { ...values, body: readBody(values.data, io) }));
-      const outcome = await decider.authorize(request);
-      const lines = values.explain ? explanationOf(outcome) : summaryOf(outcome);
-      io.stdout(values.json ? `${JSON.stringify(toJson(outcome), undefined, 2)}\n` : linesText(lines));
-      return values.expect === undefined || values.expect === outcome.decision.kind ? EXIT.ok : EXIT.failed;
-    } finally {
-      await decider.close();
-    }
+    const request = toAccessRequest(partsOf(target, { ...values, body: readBody(values.data, io) }));
+    const outcome = await decideOnce(openDecider, config, principal, request);
+    const lines = values.explain ? explanationOf(outcome) : summaryOf(outcome);
+    io.stdout(values.json ? `${JSON.stringify(toJson(outcome), undefined, 2)}\n` : linesText(lines));
+    return values.expect === undefined || values.expect === outcome.decision.kind ? EXIT.ok : EXIT.failed;
   };
 }
 
-/** Counted for this one request, in memory: a trial charges nobody, and the folder may be a running service's. */
-function toTrialQuota({ data_dir: _folder, store, ...rest }: Config['quota']): Config['quota'] {
-  return { ...rest, store: { ...store, kind: 'memory' } };
+async function decideOnce(
+  openDecider: EvalPorts['openDecider'],
+  config: Config,
+  principal: Principal | undefined,
+  request: AccessRequest,
+): Promise<Outcome> {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-eval-'));
+  try {
+    const decider = await openDecider(
+      toTrialConfig(config, folder),
+      principal === undefined ? {} : { authenticate: () => verified(principal) },
+    );
+    try {
+      return await decider.authorize(request);
+    } finally {
+      await decider.close();
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * For this one request alone, with what has to be kept in a folder of its own: a trial charges nobody and reports to
+ * nobody, and the folders of the config may be a running service's.
+ */
+function toTrialConfig({ quota, agent, rollout, bundles, ...rest }: Config, folder: string): Config {
+  const { data_dir: _ledger, store, ...otherQuota } = quota;
+  const { data_dir: _state, ...otherRollout } = rollout;
+  const inForce = Object.entries(bundles).map(([name, { candidate: _candidate, orders: _orders, ...bundle }]) => [
+    name,
+    bundle,
+  ]);
+  return {
+    ...rest,
+    quota: { ...otherQuota, store: { ...store, kind: 'memory' } },
+    agent: { trial: agent.trial, data_dir: folder },
+    rollout: otherRollout,
+    bundles: Object.fromEntries(inForce),
+  };
 }
 
 const PRINCIPAL_PARTS = new Set(['subject', 'tenant', 'tier', 'role', 'issuer']);
