@@ -9,7 +9,7 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
 RUN npm run build
 # The image has its own Node; the one that package.json names for older machines is left out.
-RUN npm ci --omit=dev && rm -rf node_modules/node-linux-*
+RUN npm ci --omit=dev --omit=optional
 
 FROM node:24.21.0-bookworm-slim
 ENV NODE_ENV=production

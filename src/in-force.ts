@@ -119,11 +119,10 @@ export function createInForce(parts: InForceParts): InForce {
         rollout.withdraw();
       } else if (onTrial === undefined || !isSame(onTrial.set, candidate)) {
         const { parts: generation, rules, close } = await load(candidate.bundles);
-        onTrial = rollout.stage(candidate, generations.stage(generation, close), order)
-          ? { set: candidate, rules }
-          : undefined;
+        const isOnTrial = rollout.stage(candidate, generations.stage(generation, close), order);
+        onTrial = isOnTrial ? { set: candidate, rules } : undefined;
         const { bundle, revision, sha256 } = candidate;
-        recordAdministrative({ action: 'candidate_staged', details: { bundle, revision, sha256 } });
+        if (isOnTrial) recordAdministrative({ action: 'candidate_staged', details: { bundle, revision, sha256 } });
       }
       rollout.setOrder(order, trips);
     },

@@ -2,7 +2,7 @@ import { sinkSettingsSchema, sinkTlsSchema } from './schema-posted.ts';
 
 /** `decision_log.sinks[].kafka`. */
 export const kafkaSinkSchema = {
-  description: 'A topic of Apache Kafka; needs the optional package `@platformatic/kafka`.',
+  description: 'A topic of Apache Kafka; needs the package `@platformatic/kafka`.',
   type: 'object',
   additionalProperties: false,
   required: ['brokers', 'topic'],
