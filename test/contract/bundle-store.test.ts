@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { toWatchedBundles } from '../../src/bundle/watch.ts';
 import { createDiskStore } from '../../src/bundle-server/disk-store.ts';
 import { createS3Store } from '../../src/bundle-server/s3-store.ts';
 import { describeWith } from '../support/describe-with.ts';
 import { eventually, type Program, startProgram } from '../support/programs.ts';
-import { systemClock } from '../support/system-ports.ts';
+import { startSystemTimer, systemClock } from '../support/system-ports.ts';
 import { requireTool } from '../support/tools.ts';
 import { newSigner, openServer, release } from '../unit/bundle-server/server-support.ts';
 import { bundleStoreSuite } from './bundle-store.suite.ts';
@@ -86,6 +87,50 @@ describeWith(['versitygw'], 'a bucket', () => {
     const store = openAt('x/', 'not-the-secret');
     await expect(store.list()).rejects.toThrow('answered listing with 403');
     await expect(store.create('a/b', Buffer.from('x'))).rejects.toThrow('answered writing with 403');
+  });
+
+  test('an agent downloads an object with its signature from there, and learns that it is still the same', async () => {
+    const author = newSigner('author-1');
+    const expiresEpochS = Math.floor(systemClock.now().epochMs / 1000) + 3600;
+    const { bytes, jws, sha256 } = release(author, 1, { expiresEpochS });
+    const store = openAt('agents/');
+    await store.create('authz.tar.gz', bytes);
+    await store.create('authz.tar.gz.jws', Buffer.from(jws));
+    await writeFile(join(folder, 'author.pem'), author.publicPem);
+    const sourceWith = (secret: string) => {
+      const { bundles } = toWatchedBundles(
+        {
+          authz: {
+            s3: {
+              endpoint: `http://127.0.0.1:${port}`,
+              region: 'us-east-1',
+              bucket: 'bundles',
+              key: 'agents/authz.tar.gz',
+              ...credentials,
+              secret_access_key: secret,
+            },
+            trust: { keys: { 'author-1': join(folder, 'author.pem') }, scope: 'prod' },
+          },
+        },
+        { data_dir: join(folder, 'agent') },
+        { clock: systemClock, startTimer: startSystemTimer },
+      );
+      const watched = bundles.get('authz');
+      if (watched === undefined) throw new Error('there is no such bundle');
+      return watched;
+    };
+    const { source, authority } = sourceWith(credentials.secret_access_key);
+    const { signal } = new AbortController();
+    const download = await source.load(undefined, signal);
+    if (download === undefined) throw new Error('nothing was downloaded');
+    await authority.open();
+    expect(await authority.verify(download, 'offered')).toMatchObject({ sha256, claims: { version: 1 } });
+    expect(download.etag).toBeDefined();
+    expect(await source.load(download.etag, signal)).toBeUndefined();
+    await expect(sourceWith('not-the-secret').source.load(undefined, signal)).rejects.toMatchObject({
+      code: 'bundle_unreachable',
+      message: expect.not.stringContaining('not-the-secret'),
+    });
   });
 
   test('two servers over one bucket serve the same, and cannot both take one version', async () => {
