@@ -1,6 +1,7 @@
-import { asText, type Document, known } from './document.ts';
+import { type Document, known } from './document.ts';
 import { bundlesOf, clientOf, hostOf, kindOf, messageOf, pathOf, reasonOf, routeOf } from './event-kind.ts';
 import { eventId, type LoggedEvent, memberOf, numberAt, textAt, textsAt } from './logged-event.ts';
+import { ownDetails } from './own-details.ts';
 
 /** The version of the Elastic Common Schema that {@link toEcs} writes. */
 export const ECS_VERSION = '8.17.0';
@@ -101,20 +102,7 @@ function ownFields(event: LoggedEvent): Document | undefined {
     identity: known({ kind: identity?.['kind'], tier: identity?.['tier'], key_id: identity?.['key_id'] }),
     peer: known({ spiffe_id: textAt(event, 'input', 'peer', 'spiffe_id') }),
     model: textAt(event, 'input', 'inference', 'model'),
-    inference: asText(memberOf(event, 'input', 'inference')),
-    quota: asText(memberOf(event, 'input', 'quota')),
-    params: asText(memberOf(event, 'input', 'route', 'params')),
-    charges: asText(event['charges']),
-    observed: asText(event['observed']),
-    result: asText(event['result']),
-    details: asText(event['details']),
-    metrics: asText(event['metrics']),
-    erased: textsAt(event, 'erased'),
-    masked: textsAt(event, 'masked'),
-    demo: event['demo'],
-    dropped: event['dropped'],
+    ...ownDetails(event),
     count: numberAt(event, 'count'),
-    first_decision_id: textAt(event, 'first_decision_id'),
-    last_decision_id: textAt(event, 'last_decision_id'),
   });
 }

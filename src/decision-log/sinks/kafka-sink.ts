@@ -107,8 +107,7 @@ export function createKafkaSink(
 }
 
 /** The install command names the version that this one is tested with. */
-const INSTALL =
-  'the kafka sink needs the package `@platformatic/kafka`: run `npm install @platformatic/kafka@2.12.1`';
+const INSTALL = 'the kafka sink needs the package `@platformatic/kafka`: run `npm install @platformatic/kafka@2.12.1`';
 const MISSING = 'missing_package';
 const AT_ONCE = 20;
 

@@ -1,6 +1,7 @@
 import { asText, type Document, known } from './document.ts';
 import { bundlesOf, clientOf, hostOf, kindOf, messageOf, pathOf, reasonOf, routeOf } from './event-kind.ts';
 import { eventId, type LoggedEvent, memberOf, numberAt, textAt, textsAt } from './logged-event.ts';
+import { ownDetails } from './own-details.ts';
 
 /** The version of the Open Cybersecurity Schema Framework that {@link toOcsf} writes. */
 export const OCSF_VERSION = '1.3.0';
@@ -189,20 +190,7 @@ function unmappedOf(event: LoggedEvent): Document | undefined {
     spiffe_id: textAt(event, 'input', 'peer', 'spiffe_id'),
     asn: numberAt(event, 'input', 'network', 'asn'),
     request_bytes: numberAt(event, 'input', 'request', 'size'),
-    inference: asText(memberOf(event, 'input', 'inference')),
-    quota: asText(memberOf(event, 'input', 'quota')),
-    params: asText(memberOf(event, 'input', 'route', 'params')),
-    charges: asText(event['charges']),
-    observed: asText(event['observed']),
-    result: asText(event['result']),
-    details: asText(event['details']),
-    metrics: asText(event['metrics']),
+    ...ownDetails(event),
     error: asText(event['error']),
-    erased: textsAt(event, 'erased'),
-    masked: textsAt(event, 'masked'),
-    demo: event['demo'],
-    dropped: event['dropped'],
-    first_decision_id: textAt(event, 'first_decision_id'),
-    last_decision_id: textAt(event, 'last_decision_id'),
   });
 }
