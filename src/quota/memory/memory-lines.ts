@@ -74,6 +74,15 @@ export function createMemoryLines({ buckets, holds, digests }: MemoryLinesOption
     return false;
   }
 
+  /** 0 for a drained bucket that a line before was given the room of: it is as good as gone. */
+  function unlessGiven(bucket: number): number {
+    for (let at = 0; at < chosenBefore; at += 1) {
+      const other = lines[at];
+      if (other?.bucket === bucket && other.fresh) return 0;
+    }
+    return bucket;
+  }
+
   function lineAt(at: number): Line {
     for (let next = lines.length; next <= at; next += 1) lines.push(newLine());
     const line = lines[at];
@@ -100,7 +109,7 @@ export function createMemoryLines({ buckets, holds, digests }: MemoryLinesOption
   function choose(line: Line, place: Place, terms: BucketTerms, now: Now): void {
     line.fresh = true;
     const family = digests.familyOf(terms);
-    const shared = family === undefined ? 0 : buckets.findOverflow(place, family);
+    const shared = family === undefined ? 0 : unlessGiven(buckets.findOverflow(place, family));
     if (shared === 0 || buckets.isIdle(shared, now)) {
       line.bucket = buckets.findFree(place.set, WAYS, now, isChosen);
       if (line.bucket !== 0 || family === undefined) return;
@@ -153,8 +162,8 @@ export function createMemoryLines({ buckets, holds, digests }: MemoryLinesOption
       line.node = 0;
       if (terms.kind === 'window' && terms.windows === undefined) throw new TypeError('a window without `windows`');
       setMoment(line, terms, now);
-      line.bucket = buckets.find(place);
       chosenBefore = at;
+      line.bucket = unlessGiven(buckets.find(place));
       if (line.bucket === 0) choose(line, place, terms, now);
       else if (!place.remembered) digests.remember(terms.id, place);
       if (at > 0 && isChosenDigest(line)) {

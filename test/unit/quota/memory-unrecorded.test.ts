@@ -95,6 +95,19 @@ test('takes that are left unrecorded come to the same as those with an id, given
   }
 });
 
+test('a newcomer that is given the drained bucket of a later charge of its plan does not refuse the plan', () => {
+  const clock = createManualClock();
+  const store = open(Buffer.alloc(16, 7));
+  const plan = (step: number) => [
+    plain(bucket(`new ${step}`, { family: 'new' })),
+    plain(bucket(`old ${step % 2000}`, { family: 'old' })),
+  ];
+  for (let step = 0; step < 20_000; step += 1) {
+    clock.advance(60_000);
+    expect(store.take({ id: `${step}`, plans: [plan(step)], note: '', fresh: true }, clock.now()).kind).toBe('taken');
+  }
+});
+
 test('nothing is known of the id of such a take', () => {
   const clock = createManualClock();
   const store = open();
