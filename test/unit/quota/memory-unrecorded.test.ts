@@ -100,7 +100,7 @@ test('a newcomer that is given the drained bucket of a later charge of its plan 
   const store = open(Buffer.alloc(16, 7));
   const plan = (step: number) => [
     plain(bucket(`new ${step}`, { family: 'new' })),
-    plain(bucket(`old ${step % 2000}`, { family: 'old' })),
+    plain(bucket(`old ${step % 300}`, { family: 'old' })),
   ];
   for (let step = 0; step < 20_000; step += 1) {
     clock.advance(60_000);
