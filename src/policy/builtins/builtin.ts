@@ -1,85 +1,128 @@
 import type { Instant } from '../../decision/ports.ts';
-import { isRegoArray, RegoNumber, RegoObject, RegoSet, type RegoValue } from '../rego-value.ts';
+import { isNumber, numberOfBigInt, toBigInt } from '../values/number.ts';
+import { isArray, isObject } from '../values/object.ts';
+import { RegoSet } from '../values/set.ts';
+import type { NumberValue, ObjectValue, Value } from '../values/value.ts';
 
 /**
- * One builtin that the Wasm module leaves to its host. `undefined`, and a thrown {@link FAILED}, make the expression
- * undefined, as an error of a builtin does in OPA; anything else that is thrown fails the whole evaluation.
+ * One builtin of OPA's, for every engine. `undefined` makes the expression undefined; a failure ({@link typeFailure},
+ * {@link operandFailure}, {@link builtinFailure}) does so too, and is an error where errors are strict. Anything else
+ * that is thrown fails the whole evaluation. Fewer parameters than four may be declared.
  */
-export type Builtin = (args: Arguments, context: BuiltinContext) => RegoValue | undefined;
+export type Builtin = (context: BuiltinContext, a: Value, b: Value, c: Value, d: Value) => Value | undefined;
 
 export type Builtins = ReadonlyMap<string, Builtin>;
 
-export type Arguments = readonly RegoValue[];
-
-/** What one decision's builtins share. */
+/** What one evaluation's builtins share. */
 export interface BuiltinContext {
   readonly at: Instant;
+  /** Whether failures are errors, and so have to say why. */
+  readonly strict: boolean;
   /** 32 random bytes, the same for a label throughout a decision. */
-  readonly randomFor: (label: string) => Uint8Array;
+  randomFor(label: string): Uint8Array;
+  /**
+   * Counts work beyond the call itself against the evaluation's budget, one step for some 10 ns; throws when it is used
+   * up. Called before the work is begun, by every builtin whose work grows with its operands faster than their text.
+   */
+  charge(steps: number): void;
 }
 
-class BuiltinFailure extends Error {
+/** OPA's codes of what a builtin may fail with. */
+export type FailureCode = 'eval_type_error' | 'eval_builtin_error';
+
+/** Why a builtin has no answer. Its message lacks the builtin's name, which the engine puts before it. */
+export class BuiltinFailure extends Error {
   override readonly name = 'BuiltinFailure';
+  readonly code: FailureCode;
+
+  constructor(code: FailureCode, message: string) {
+    super(message);
+    this.code = code;
+  }
 }
 
-/** An ordinary failure: thrown by the operand readers, one object for all because a stack per failure costs. */
-export const FAILED: Error = new BuiltinFailure('a builtin has no answer for its operands');
+/** What is thrown where nobody will read why: one object for all, because a message and a stack per failure cost. */
+export const FAILED: BuiltinFailure = new BuiltinFailure('eval_builtin_error', 'a builtin has no answer');
 
-export function stringAt(args: Arguments, position: number): string {
-  return asString(args[position]);
+/** The operand in this position, counted from 1, is of none of these types: `string`, `one of {array, set}`. */
+export function typeFailure(context: BuiltinContext, position: number, expected: string, value: Value): BuiltinFailure {
+  if (!context.strict) return FAILED;
+  return new BuiltinFailure('eval_type_error', `operand ${position} must be ${expected} but got ${typeName(value)}`);
 }
 
-export function asString(value: RegoValue | undefined): string {
-  if (typeof value !== 'string') throw FAILED;
+/** Something else is wrong with the operand in this position: `must be an integer`. */
+export function operandFailure(context: BuiltinContext, position: number, wrong: string): BuiltinFailure {
+  return context.strict ? new BuiltinFailure('eval_type_error', `operand ${position} ${wrong}`) : FAILED;
+}
+
+/** Any other failure. */
+export function builtinFailure(context: BuiltinContext, message: string): BuiltinFailure {
+  return context.strict ? new BuiltinFailure('eval_builtin_error', message) : FAILED;
+}
+
+export type TypeName = 'null' | 'boolean' | 'number' | 'string' | 'array' | 'object' | 'set';
+
+export function typeName(value: Value): TypeName {
+  if (value === null) return 'null';
+  if (typeof value === 'boolean') return 'boolean';
+  if (typeof value === 'string') return 'string';
+  if (isNumber(value)) return 'number';
+  if (isArray(value)) return 'array';
+  return value instanceof RegoSet ? 'set' : 'object';
+}
+
+/** The operand as a text; the position is counted from 1. */
+export function textOperand(context: BuiltinContext, value: Value, position: number): string {
+  if (typeof value !== 'string') throw typeFailure(context, position, 'string', value);
   return value;
 }
 
-export function numberAt(args: Arguments, position: number): RegoNumber {
-  const value = args[position];
-  if (!(value instanceof RegoNumber)) throw FAILED;
+export function numberOperand(context: BuiltinContext, value: Value, position: number): NumberValue {
+  if (!isNumber(value)) throw typeFailure(context, position, 'number', value);
   return value;
 }
-
-const INTEGER = /^-?[0-9]+$/;
 
 /** An integer of any size; a number with a fraction or an exponent is none, as in OPA. */
-export function bigintAt(args: Arguments, position: number): bigint {
-  const { text } = numberAt(args, position);
-  if (!INTEGER.test(text)) throw FAILED;
-  return BigInt(text);
-}
-
-/** An integer that fits Go's `int`; beyond 2^53 it is cut to the nearest end, which no use of it can tell apart. */
-export function integerAt(args: Arguments, position: number): number {
-  const value = bigintAt(args, position);
-  if (value > INT64_MAX || value < -INT64_MAX - 1n) throw FAILED;
-  return Number(value);
+export function bigIntOperand(context: BuiltinContext, value: Value, position: number): bigint {
+  const integer = toBigInt(numberOperand(context, value, position));
+  if (integer === undefined) throw operandFailure(context, position, 'must be integer number but got floating-point number');
+  return integer;
 }
 
 const INT64_MAX = 2n ** 63n - 1n;
 
-export function arrayAt(args: Arguments, position: number): readonly RegoValue[] {
-  const value = args[position];
-  if (!isRegoArray(value)) throw FAILED;
+/** An integer that fits Go's `int`; beyond 2^53 it is cut to the nearest double, which no use of it can tell apart. */
+export function integerOperand(context: BuiltinContext, value: Value, position: number): number {
+  if (typeof value === 'number' && Number.isInteger(value)) return value;
+  const integer = bigIntOperand(context, value, position);
+  if (integer > INT64_MAX || integer < -INT64_MAX - 1n) throw operandFailure(context, position, 'must be integer number');
+  return Number(integer);
+}
+
+export function arrayOperand(context: BuiltinContext, value: Value, position: number): readonly Value[] {
+  if (!isArray(value)) throw typeFailure(context, position, 'array', value);
   return value;
 }
 
-export function objectAt(args: Arguments, position: number): RegoObject {
-  const value = args[position];
-  if (!(value instanceof RegoObject)) throw FAILED;
+export function setOperand(context: BuiltinContext, value: Value, position: number): RegoSet {
+  if (!(value instanceof RegoSet)) throw typeFailure(context, position, 'set', value);
   return value;
 }
 
-/** The items of an array or a set. */
-export function collectionAt(args: Arguments, position: number): readonly RegoValue[] {
-  const value = args[position];
-  if (isRegoArray(value)) return value;
-  if (value instanceof RegoSet) return value.items;
-  throw FAILED;
+export function objectOperand(context: BuiltinContext, value: Value, position: number): ObjectValue {
+  if (!isObject(value)) throw typeFailure(context, position, 'object', value);
+  return value;
+}
+
+/** The items of an array, or of a set in Rego's order. */
+export function collectionOperand(context: BuiltinContext, value: Value, position: number): readonly Value[] {
+  if (isArray(value)) return value;
+  if (value instanceof RegoSet) return value.sorted();
+  throw typeFailure(context, position, 'one of {array, set}', value);
 }
 
 /** Nanoseconds since 1970 of the decision's one reading of the clock. */
-export function nowNs({ at }: BuiltinContext): bigint {
+export function nowNs({ at }: BuiltinContext): NumberValue {
   const wholeMs = Math.floor(at.epochMs);
-  return BigInt(wholeMs) * 1_000_000n + BigInt(Math.floor((at.epochMs - wholeMs) * 1e6));
+  return numberOfBigInt(BigInt(wholeMs) * 1_000_000n + BigInt(Math.floor((at.epochMs - wholeMs) * 1e6)));
 }

@@ -10,6 +10,7 @@ import {
   knownMoments,
   type Now,
   perform,
+  renewalsIn,
   startOf,
   within,
 } from './bucket-steps.ts';
@@ -49,6 +50,7 @@ export function replayBucket({ terms, writes, reads, hidden }: BucketHistory): R
   const groups = [...hidden].sort((one, other) => startOf(one) - startOf(other));
   const deadlines = groups.map(deadlineOf);
   const lastEnds = groups.map(({ events }) => Math.max(...events.map(({ endUs }) => endUs)));
+  const renewalsOf = renewalsIn(groups);
   const { earliest, latest } = knownMoments(last, writeOf, readsOf);
   const placed = new Uint8Array(groups.length);
   const placedTakes = new Set<number>();
@@ -238,6 +240,7 @@ export function replayBucket({ terms, writes, reads, hidden }: BucketHistory): R
     state.version += 1;
     order.push(one);
     state.lastStartUs = Math.max(state.lastStartUs, one.startUs);
+    passRenewals(first);
     const isExact = first === final;
     const fork = state.high !== state.low || !isExact;
     const high = fork ? copyBucket(state.high) : undefined;
@@ -280,6 +283,22 @@ export function replayBucket({ terms, writes, reads, hidden }: BucketHistory): R
       takes.push(one.operation);
     }
     return undefined;
+  }
+
+  /**
+   * What is written next ends holds, maybe by a later moment than that of a renewal that comes after it: the renewal then
+   * finds the hold gone and writes nothing here. One that had ended before something began that stands already does not
+   * come after it.
+   */
+  function passRenewals(nowMs: number): void {
+    for (const { id, deadlineMs } of state.low?.holds ?? []) {
+      if (deadlineMs > nowMs) return;
+      for (const at of renewalsOf.get(id) ?? []) {
+        if (placed[at] === 1 || (deadlines[at] ?? 0) < state.lastStartUs) continue;
+        placed[at] = 1;
+        trail.push(at);
+      }
+    }
   }
 
   function broughtTo(bucket: Bucket | undefined, current: BucketTerms, nowMs: number): Now {

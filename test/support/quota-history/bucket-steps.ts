@@ -106,6 +106,17 @@ export function deadlineOf({ events, optional }: HiddenWrite): number {
   return Math.max(...overlapping.map(({ endUs }) => endUs));
 }
 
+/** The places of the renewals, by the reservation whose hold they put off. */
+export function renewalsIn(groups: readonly HiddenWrite[]): ReadonlyMap<string, readonly number[]> {
+  const renewals = new Map<string, number[]>();
+  groups.forEach(({ events: [first] }, at) => {
+    if (first?.action.kind !== 'renew') return;
+    const { id } = first.action;
+    renewals.set(id, [...(renewals.get(id) ?? []), at]);
+  });
+  return renewals;
+}
+
 export function copyBucket(bucket: Bucket | undefined): Bucket | undefined {
   return bucket === undefined ? undefined : { ...bucket, holds: [...bucket.holds] };
 }

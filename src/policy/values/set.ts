@@ -1,0 +1,49 @@
+import { compare } from './order.ts';
+import type { Value } from './value.ts';
+import { ValueMap } from './value-map.ts';
+
+/** A set of values. Changed only by the evaluation that is making it. */
+export class RegoSet {
+  readonly #members = new ValueMap<Value>();
+  #list: readonly Value[] | undefined;
+  #sorted: readonly Value[] | undefined;
+
+  static of(values: Iterable<Value>): RegoSet {
+    const set = new RegoSet();
+    for (const value of values) set.add(value);
+    return set;
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  /** The first of equal values stays. */
+  add(value: Value): void {
+    if (this.#members.has(value)) return;
+    this.#members.set(value, value);
+    this.#list = undefined;
+    this.#sorted = undefined;
+  }
+
+  has(value: Value): boolean {
+    return this.#members.has(value);
+  }
+
+  /** The member that equals the value. */
+  get(value: Value): Value | undefined {
+    return this.#members.get(value);
+  }
+
+  /** In no order that means anything; the list is kept. */
+  list(): readonly Value[] {
+    this.#list ??= this.#members.list();
+    return this.#list;
+  }
+
+  /** In Rego's order; the list is kept. */
+  sorted(): readonly Value[] {
+    this.#sorted ??= this.#members.list().sort(compare);
+    return this.#sorted;
+  }
+}
