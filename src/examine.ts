@@ -3,21 +3,25 @@ import type { Bundle } from './bundle/bundle.ts';
 import { BundleError, cutFault } from './bundle/errors.ts';
 import type { Config } from './config/config.ts';
 import type { StartTimer } from './decision/ports.ts';
+import type { PreparedSet } from './prepared-set.ts';
 import type { Logger } from './telemetry/logger.ts';
-
-/** A bundle on its way into the worker: what is parsed of it is parsed there once more. */
-export type BundleParts = Omit<Bundle, 'dataValue' | 'planValue'>;
 
 /** What the worker is given, and what it answers. */
 export interface Examination {
   readonly config: Pick<Config, 'network' | 'compatibility' | 'policy'>;
-  readonly bundles: readonly BundleParts[];
+  readonly bundles: readonly Bundle[];
   /** For how long it decides the bundle's cases again, so that what is slow when it is warm shows too. */
   readonly warmUpMs: number;
 }
 
 export type ExaminationResult =
-  | { readonly kind: 'passed'; readonly cases: number; readonly loadMs: number; readonly slowestMs: number }
+  | {
+      readonly kind: 'passed';
+      readonly prepared: PreparedSet;
+      readonly cases: number;
+      readonly loadMs: number;
+      readonly slowestMs: number;
+    }
   | { readonly kind: 'failed'; readonly message: string };
 
 export interface ExamineParts {
@@ -30,15 +34,18 @@ export interface ExamineParts {
 
 /**
  * Loads a set of bundles in a thread of its own and decides its request cases there: what loops, grows without end,
- * crashes or fails its own cases is refused before the service has touched it. Rejects with a `BundleError`.
+ * crashes or fails its own cases is refused before the service has touched it. Answers what was made of them there.
+ * Rejects with a `BundleError`.
  */
-export function createExamine(parts: ExamineParts): (bundles: readonly Bundle[], signal: AbortSignal) => Promise<void> {
+export function createExamine(
+  parts: ExamineParts,
+): (bundles: readonly Bundle[], signal: AbortSignal) => Promise<PreparedSet> {
   const { config, logger, memoryMb } = parts;
   return async (bundles, signal) => {
     const { network, compatibility, policy } = config;
     const examination: Examination = {
       config: { network, compatibility, policy },
-      bundles: bundles.map(({ dataValue: _data, planValue: _plan, ...rest }) => rest),
+      bundles,
       warmUpMs: WARM_UP_MS,
     };
     const worker = new Worker(WORKER, {
@@ -52,7 +59,9 @@ export function createExamine(parts: ExamineParts): (bundles: readonly Bundle[],
       const result = await answerOf(worker, parts, signal);
       if (result.kind === 'failed') throw new BundleError('bundle_rejected', cutFault(result.message));
       const revisions = Object.fromEntries(bundles.map(({ name, revision }) => [name, revision]));
-      logger.info({ revisions, ...result }, 'bundles passed their trial');
+      const { prepared, ...figures } = result;
+      logger.info({ revisions, ...figures }, 'bundles passed their trial');
+      return prepared;
     } finally {
       await worker.terminate();
     }

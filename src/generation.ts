@@ -1,25 +1,27 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Bundle } from './bundle/bundle.ts';
-import { mergeData } from './bundle/merged-data.ts';
 import type { Config } from './config/config.ts';
 import type { GenerationParts } from './decision/generations.ts';
 import { isObject } from './decision/json.ts';
 import { CatalogError } from './inspection/catalog-error.ts';
 import { createInspector } from './inspection/inspector.ts';
 import { joinPolicies } from './policy/join-policies.ts';
-import type { LoadedPolicy } from './policy/policy-engine.ts';
+import { createJsEngine } from './policy/js-engine.ts';
+import type { PolicyEngine } from './policy/policy-engine.ts';
+import type { PreparedPolicy } from './policy/prepared-policy.ts';
+import { openStoredData } from './policy/values/stored-data.ts';
 import { createWasmEngine } from './policy/wasm-engine.ts';
+import { type PreparedSet, prepareSet } from './prepared-set.ts';
 import type { DescriptorTable } from './quota/descriptors/descriptors.ts';
 import { compileDescriptors } from './quota/descriptors/descriptors-data.ts';
-import { checkLimitsData } from './quota/limits-data.ts';
 import type { Logger } from './telemetry/logger.ts';
-import { systemClock } from './telemetry/system-clock.ts';
+import { systemClock, threadCpuMs } from './telemetry/system-clock.ts';
 
 /** A set of bundles made ready to decide; nothing of the service is changed by that. */
 export interface LoadedGeneration {
   readonly parts: GenerationParts;
-  /** `data.catalog`. */
+  /** What of `data.catalog` is compiled. */
   readonly catalog: unknown;
   /** The rules for descriptors. */
   readonly rules: DescriptorTable;
@@ -27,22 +29,31 @@ export interface LoadedGeneration {
   readonly close: () => void;
 }
 
-/** Loads policies and compiles routes and limits; throws and leaves nothing behind where one of them will not have it. */
+/**
+ * Loads policies and compiles routes and limits; throws and leaves nothing behind where one of them will not have it. What
+ * was `prepared` of these bundles is not made again.
+ */
 export async function loadGeneration(
   bundles: readonly Bundle[],
   config: Pick<Config, 'network' | 'compatibility' | 'policy'>,
   logger: Pick<Logger, 'limited'>,
+  prepared: PreparedSet = prepareSet(bundles, config.policy),
 ): Promise<LoadedGeneration> {
   const { network, compatibility } = config;
-  const data = mergeData(bundles);
-  const catalog = data.value['catalog'];
+  const { catalog, data } = prepared;
   const inspect = createInspector({ catalog, network, compatibility });
-  const faults = [...checkLimitsData(catalog)];
+  const faults: { path: string; message: string }[] = [];
   const rules = compileDescriptors(isObject(catalog) ? catalog['ratelimit'] : undefined, (path, message) =>
     faults.push({ path, message }),
   );
   if (faults.length > 0) throw new CatalogError(faults);
-  const loads = await Promise.allSettled(bundles.map((bundle) => loadPolicy(config, bundle, data.text, logger)));
+  const dataValue = openStoredData(data);
+  const loads = await Promise.allSettled(
+    bundles.map((bundle, at) => {
+      const engine = createEngine(config, bundle, logger);
+      return engine.load({ plan: bundle.plan, wasm: bundle.wasm, data: data.text, dataValue, ...preparedAt(prepared, at) });
+    }),
+  );
   const policies = loads.flatMap((load) => (load.status === 'fulfilled' ? [load.value] : []));
   const failed = loads.find((load) => load.status === 'rejected');
   if (failed !== undefined) {
@@ -54,22 +65,27 @@ export async function loadGeneration(
   return { parts: { revisions, inspect, evaluate, evaluateText, inputPaths, isPolicyConstant }, catalog, rules, close };
 }
 
-/** Loads one bundle's policy over the data of all; it must have those of the named entrypoints that it says it has. */
-function loadPolicy(
-  config: Pick<Config, 'policy'>,
+function preparedAt({ policies }: PreparedSet, at: number): { readonly prepared?: PreparedPolicy } {
+  const prepared = policies[at];
+  return prepared === undefined ? {} : { prepared };
+}
+
+/** The configured engine for one bundle, which must have those of the named entrypoints that it says it has. */
+function createEngine(
+  { policy }: Pick<Config, 'policy'>,
   bundle: Bundle,
-  data: Uint8Array,
   logger: Pick<Logger, 'limited'>,
-): Promise<LoadedPolicy> {
-  const decisions = Object.entries(config.policy.decisions).filter(([, { decision }]) =>
-    bundle.entrypoints.includes(decision),
+): PolicyEngine {
+  const decisions = Object.fromEntries(
+    Object.entries(policy.decisions).filter(([, { decision }]) => bundle.entrypoints.includes(decision)),
   );
-  const engine = createWasmEngine({
-    config: { ...config.policy, decisions: Object.fromEntries(decisions) },
+  const config = { ...policy, decisions };
+  if (policy.engine === 'js') return createJsEngine({ config, randomBytes, cpuMs: threadCpuMs });
+  return createWasmEngine({
+    config,
     clock: systemClock,
     randomBytes,
     pause: nextTurn,
     onSpareFailure: (error) => logger.limited('policy-spare', 'error', { error }, 'no spare instance of the policy'),
   });
-  return engine.load({ plan: bundle.plan, wasm: bundle.wasm, data });
 }

@@ -14,6 +14,8 @@ import type { AdministrativeEvent } from './decision-log/administrative.ts';
 import { createExamine } from './examine.ts';
 import { type LoadedGeneration, loadGeneration } from './generation.ts';
 import type { DescriptorTable } from './quota/descriptors/descriptors.ts';
+import { createPreparedSets } from './prepared-set.ts';
+import { readBundle } from './read-bundle.ts';
 import { createObserve } from './rollout/observe.ts';
 import type { Rollout } from './rollout/port.ts';
 import { createRollout } from './rollout/rollout.ts';
@@ -90,6 +92,7 @@ export function createInForce(parts: InForceParts): InForce {
   /** What is on trial: its set, to know it again, and its rules. */
   let onTrial: { readonly set: CandidateSet; readonly rules: DescriptorTable } | undefined;
 
+  const made = createPreparedSets();
   const examine = createExamine({
     config,
     timeoutMs: config.agent.trial.timeout_ms,
@@ -102,9 +105,10 @@ export function createInForce(parts: InForceParts): InForce {
       clock: systemClock,
       startTimer: startSystemTimer,
       labels: config.labels,
+      read: readBundle,
     }),
     entrypoints: neededEntrypoints(config),
-    ...(examined ? { examine } : {}),
+    ...(examined ? { examine: async (bundles, signal) => made.keep(bundles, await examine(bundles, signal)) } : {}),
     examineTimeoutMs: config.agent.trial.timeout_ms * 2,
     activate: async (bundles) => {
       const { parts: generation, rules, close } = await load(bundles);
@@ -166,7 +170,7 @@ export function createInForce(parts: InForceParts): InForce {
   });
 
   async function load(bundles: readonly Bundle[]): Promise<LoadedGeneration> {
-    const loaded = await loadGeneration(bundles, config, logger);
+    const loaded = await loadGeneration(bundles, config, logger, made.take(bundles));
     beforeUse(loaded.catalog, loaded.rules);
     return loaded;
   }

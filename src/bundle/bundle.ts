@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isObject } from '../decision/json.ts';
 import { type ArchiveFiles, type ArchiveLimits, DEFAULT_ARCHIVE_LIMITS, readArchive } from './archive.ts';
 import { checkDataWithinRoots, mergeDocuments } from './documents.ts';
 import { planEntrypoints } from './entrypoints.ts';
@@ -15,11 +16,8 @@ export interface Bundle {
   readonly roots: readonly string[];
   /** JSON text of `data`, UTF-8; numbers keep every digit. */
   readonly data: Uint8Array;
-  /** The same parsed. A key such as `__proto__` is an own property of its object. */
-  readonly dataValue: { readonly [key: string]: unknown };
   /** JSON text of OPA's intermediate representation. */
   readonly plan: Uint8Array;
-  readonly planValue: unknown;
   readonly wasm: Uint8Array;
   /** Sorted; as the plan says. That the module agrees shows when it is loaded. */
   readonly entrypoints: readonly string[];
@@ -32,6 +30,9 @@ export interface Bundle {
   readonly sha256: string;
 }
 
+/** Reads a compiled bundle; rejects with the `BundleError` that {@link parseBundle} throws. */
+export type ReadBundle = (name: string, bytes: Uint8Array) => Promise<Bundle>;
+
 /**
  * Reads a compiled bundle from one buffer; throws a `BundleError` that names the bundle and the fault. Nothing of its module
  * is compiled or run: that is for whoever loads it, first of all in the thread that examines it.
@@ -42,6 +43,13 @@ export function parseBundle(name: string, bytes: Uint8Array, limits: ArchiveLimi
   } catch (error) {
     throw nameBundle(name, error, 'bundle_invalid');
   }
+}
+
+/** The data of a bundle parsed. A key such as `__proto__` is an own property of its object. */
+export function bundleData({ data }: Pick<Bundle, 'data'>): { readonly [key: string]: unknown } {
+  const value = parseJson('data.json', data);
+  if (!isObject(value)) throw new BundleError('bundle_invalid', '`data.json` at the root is not an object');
+  return value;
 }
 
 /** Demands that each entrypoint is in one of the bundles. */
@@ -68,8 +76,7 @@ function toBundle(name: string, files: ArchiveFiles, sha256: string): Bundle {
 
   const document = mergeDocuments(files);
   checkDataWithinRoots(document.value, manifest.roots);
-  const planValue = parseJson('plan.json', plan);
-  const entrypoints = planEntrypoints(planValue);
+  const entrypoints = planEntrypoints(parseJson('plan.json', plan));
   checkEntrypoints(entrypoints);
   checkModuleForm(wasm);
   for (const entrypoint of entrypoints) {
@@ -82,9 +89,7 @@ function toBundle(name: string, files: ArchiveFiles, sha256: string): Bundle {
     revision: manifest.revision === '' ? `sha256-${sha256.slice(0, 16)}` : manifest.revision,
     roots: manifest.roots,
     data: document.text,
-    dataValue: document.value,
     plan,
-    planValue,
     wasm,
     entrypoints,
     rego: regoOf(files),

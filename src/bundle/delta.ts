@@ -29,7 +29,7 @@ export function applyDelta(base: Bundle, bytes: Uint8Array, revision: string): B
     if (!isObject(dataValue)) throw invalid('the delta makes the data no object');
     checkDataWithinRoots(dataValue, base.roots);
     const archiveSha256 = createHash('sha256').update(bytes).digest('hex');
-    return { ...base, revision, data, dataValue, sha256: deltaSha256(base.sha256, archiveSha256) };
+    return { ...base, revision, data, sha256: deltaSha256(base.sha256, archiveSha256) };
   } catch (error) {
     throw nameBundle(base.name, error, 'bundle_invalid');
   }

@@ -1,4 +1,4 @@
-import type { Bundle } from './bundle.ts';
+import { type Bundle, bundleData } from './bundle.ts';
 import { BundleError } from './errors.ts';
 
 /** The data of a whole set: as text for an engine, with every digit of every number, and parsed. */
@@ -10,11 +10,12 @@ export interface MergedData {
 /** Joins the data of bundles. Throws a `BundleError` where two have members below one top-level key. */
 export function mergeData(bundles: readonly Bundle[]): MergedData {
   const [only, ...others] = bundles;
-  if (only !== undefined && others.length === 0) return { text: only.data, value: only.dataValue };
+  if (only !== undefined && others.length === 0) return { text: only.data, value: bundleData(only) };
 
+  const values = new Map(bundles.map((bundle) => [bundle, bundleData(bundle)]));
   const owners = new Map<string, Bundle>();
   for (const bundle of bundles) {
-    for (const key of Object.keys(bundle.dataValue)) {
+    for (const key of Object.keys(values.get(bundle) ?? {})) {
       const owner = owners.get(key);
       if (owner !== undefined) {
         throw new BundleError(
@@ -30,6 +31,6 @@ export function mergeData(bundles: readonly Bundle[]): MergedData {
   const text = `{${members.filter((member) => member !== '').join(',')}}`;
   return {
     text: Buffer.from(text),
-    value: Object.fromEntries([...owners].map(([key, { dataValue }]) => [key, dataValue[key]])),
+    value: Object.fromEntries([...owners].map(([key, owner]) => [key, values.get(owner)?.[key]])),
   };
 }

@@ -4,6 +4,7 @@ import { type Authority, createAuthority } from './agent/authority.ts';
 import { createCompileRego } from './agent/compile-rego.ts';
 import { createKeptCopies, type KeptCopies } from './agent/kept-copies.ts';
 import type { TrialSource, WatchedBundle } from './agent/watched-bundle.ts';
+import type { ReadBundle } from './bundle.ts';
 import type { AgentConfig, BundleConfig, BundlesConfig } from './config.ts';
 import { DEFAULT_POLLING } from './config-sources.ts';
 import { createHighWaterMark } from './signing/high-water-mark.ts';
@@ -20,6 +21,8 @@ export interface WatchPorts {
   readonly startTimer: StartTimer;
   /** Of this instance; told to the servers. */
   readonly labels?: { readonly [name: string]: string };
+  /** How archives are read; absent: here and at once. */
+  readonly read?: ReadBundle;
 }
 
 /** What the activator needs of a validated config, whose file paths are absolute by then. */
@@ -72,6 +75,7 @@ function toWatchedBundle(
     maxDelayMs: polling.max_delay_seconds * 1000,
     longPollSeconds: polling.long_poll_seconds,
     ...(stale === undefined ? {} : { stale: { level: stale.then, ...maxAgeOf(stale.max_age_seconds) } }),
+    ...(ports.read === undefined ? {} : { read: ports.read }),
     ...(compile === undefined ? {} : { compile: createCompileRego(compile) }),
     ...(sources.trial === undefined ? {} : { trial: sources.trial((pin) => authorityOf(name, pin ?? trust)) }),
   };

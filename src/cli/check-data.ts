@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { setImmediate as pause } from 'node:timers/promises';
-import { type Bundle, parseBundle, requireEntrypoints } from '../bundle/bundle.ts';
+import { type Bundle, bundleData, parseBundle, requireEntrypoints } from '../bundle/bundle.ts';
 import { BundleError } from '../bundle/errors.ts';
 import { verifyTrust } from '../bundle/trust.ts';
 import { loadConfig } from '../config/load.ts';
@@ -129,10 +129,11 @@ async function read(path: string): Promise<Uint8Array> {
 async function examine({ bundle, decision, memoryMaxMb }: Subject): Promise<Report> {
   const { decision: entrypoint, limits } = decision;
   requireEntrypoints([bundle], limits === undefined ? [entrypoint] : [entrypoint, limits]);
-  const { catalog, faults, limits: terms, overrides } = readCatalog(bundle.dataValue['catalog']);
+  const data = bundleData(bundle);
+  const { catalog, faults, limits: terms, overrides } = readCatalog(data['catalog']);
   const clock = { now: () => ({ epochMs: Date.now(), monotonicMs: performance.now() }) };
   const warnings = [
-    ...lintData(bundle.dataValue, catalog.routes),
+    ...lintData(data, catalog.routes),
     ...lintBursts(terms),
     ...lintOverrides(overrides, clock.now().epochMs),
   ];

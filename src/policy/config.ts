@@ -1,9 +1,9 @@
 /** `policy:` of the config file, after defaults. */
 export interface PolicyConfig {
-  readonly engine: 'wasm';
+  readonly engine: 'js' | 'wasm';
   /** By the name that a gateway may pick; local config names them, a bundle never does. */
   readonly decisions: { readonly [name: string]: DecisionConfig };
-  /** Milliseconds; longer evaluations are counted and flagged, but cannot be interrupted. */
+  /** Milliseconds of CPU time; a longer evaluation is ended, by `wasm` only counted and flagged. */
   readonly budget_ms: number;
   /** MiB of Wasm memory that one instance may grow to. */
   readonly memory_max_mb: number;
@@ -23,14 +23,18 @@ const entrypoint = {
   maxLength: 256,
 };
 
-/** JSON Schema 2020-12. `js` is a known word so that {@link checkPolicyConfig} can say what to do about it. */
+/** JSON Schema 2020-12. */
 export const policyConfigSchema = {
   type: 'object',
   additionalProperties: false,
   default: {},
   description: 'How decisions are evaluated.',
   properties: {
-    engine: { enum: ['wasm', 'js'], default: 'wasm', description: 'The policy engine; only `wasm` exists.' },
+    engine: {
+      enum: ['js', 'wasm'],
+      default: 'js',
+      description: 'What evaluates the policy: its plan translated to JavaScript, or the module that OPA compiled.',
+    },
     decisions: {
       type: 'object',
       minProperties: 1,
@@ -60,7 +64,8 @@ export const policyConfigSchema = {
       exclusiveMinimum: 0,
       maximum: 10_000,
       default: 5,
-      description: 'Time one evaluation should take at most, in milliseconds; overruns are counted, not interrupted.',
+      description:
+        'CPU time one evaluation may take, in milliseconds; beyond it is a denial, with `wasm` an overrun that is counted.',
     },
     memory_max_mb: {
       type: 'integer',
@@ -75,15 +80,9 @@ export const policyConfigSchema = {
 
 /** What the schema cannot say. */
 export function checkPolicyConfig(
-  config: Omit<PolicyConfig, 'engine'> & { readonly engine: string },
+  config: PolicyConfig,
 ): readonly { readonly path: string; readonly message: string }[] {
   const faults: { path: string; message: string }[] = [];
-  if (config.engine !== 'wasm') {
-    faults.push({
-      path: 'policy.engine',
-      message: `there is no engine \`${config.engine}\` yet: set \`wasm\` or leave the key out`,
-    });
-  }
   if (!Object.hasOwn(config.decisions, 'default')) {
     faults.push({
       path: 'policy.decisions',

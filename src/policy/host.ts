@@ -1,11 +1,17 @@
 import type { Instant } from '../decision/ports.ts';
-import { type BuiltinContext, type Builtins, FAILED } from './builtins/builtin.ts';
+import { type BuiltinContext, BuiltinFailure, type Builtins } from './builtins/builtin.ts';
+import { createRandomness } from './decision-randomness.ts';
+import type { EvaluationBudget } from './evaluation-budget.ts';
 import type { CallBuiltin } from './opa-wasm.ts';
+import type { Value } from './values/value.ts';
 
 /** What stands behind the module's calls: the builtins, and what is pinned for the decision that is being evaluated. */
 export interface Host {
-  /** Pins time and randomness to a decision's instant; with `strict` a builtin that fails is a fault. */
-  begin(at: Instant, strict: boolean): void;
+  /**
+   * Pins time and randomness to a decision's instant for the evaluation that comes next; with `strict` a builtin that
+   * fails is a fault, and so is one whose work the budget does not allow.
+   */
+  begin(at: Instant, strict: boolean, budget: EvaluationBudget): void;
   readonly call: CallBuiltin;
 }
 
@@ -15,40 +21,31 @@ interface HostParts {
 }
 
 export function createHost({ builtins, randomBytes }: HostParts): Host {
-  /** Random values of a decision, by its instant: `limits` and `decision` of one request see the same. */
-  const drawn = new WeakMap<Instant, Map<string, Uint8Array>>();
+  const randomFor = createRandomness(randomBytes);
   let current: BuiltinContext | undefined;
-  let strictly = false;
-
-  function contextOf(at: Instant): BuiltinContext {
-    return {
-      at,
-      randomFor: (label) => {
-        const values = drawn.get(at) ?? new Map<string, Uint8Array>();
-        drawn.set(at, values);
-        const value = values.get(label) ?? randomBytes(32);
-        values.set(label, value);
-        return value;
-      },
-    };
-  }
 
   return {
-    begin: (at, strict) => {
-      if (current?.at !== at) current = contextOf(at);
-      strictly = strict;
+    begin: (at, strict, budget) => {
+      current = {
+        at,
+        strict,
+        randomFor: (label) => randomFor(at, label),
+        charge: (steps) => {
+          budget.steps -= steps;
+          if (budget.steps < 0) budget.exhausted();
+        },
+      };
     },
-    call: (name, args) => {
+    call: (name, [a = null, b = null, c = null, d = null]): Value | undefined => {
       const builtin = builtins.get(name);
       if (builtin === undefined || current === undefined) throw new Error(`the builtin \`${name}\` is not supported`);
       try {
-        const result = builtin(args, current);
-        if (result !== undefined) return result;
+        return builtin(current, a, b, c, d);
       } catch (error) {
-        if (error !== FAILED) throw error;
+        if (!(error instanceof BuiltinFailure)) throw error;
+        if (current.strict) throw new Error(`\`${name}\`: ${error.message}`, { cause: error });
+        return undefined;
       }
-      if (strictly) throw new Error(`the builtin \`${name}\` failed where errors are strict`);
-      return undefined;
     },
   };
 }

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { idsByName, type OpaExports, opaExports, toError } from './opa-abi.ts';
-import { parseRegoText, type RegoValue, toRegoText } from './rego-value.ts';
+import { parseRegoText, toRegoText } from './values/text.ts';
+import type { Value } from './values/value.ts';
 import { createWasmMemory, pagesOf, type WasmMemory } from './wasm-memory.ts';
 
 /**
@@ -29,7 +30,7 @@ export interface WasmInstance {
 }
 
 /** Answers a builtin for the module; `undefined` is Rego's. What it throws ends as an {@link EvaluationFault}. */
-export type CallBuiltin = (name: string, args: readonly RegoValue[]) => RegoValue | undefined;
+export type CallBuiltin = (name: string, args: readonly Value[]) => Value | undefined;
 
 export interface WasmInstanceParts {
   readonly module: WebAssembly.Module;
@@ -128,18 +129,20 @@ function instantiate({ module, initialPages, maximumPages, callBuiltin }: WasmIn
   const call = (id: number, ...values: readonly number[]): number => {
     const name = names[id];
     if (functions === undefined || name === undefined) throw new Error(`the policy calls an unknown builtin \`${id}\``);
+    // The answer is lost already: what is left of the evaluation costs as little as can be.
+    if (fault !== undefined) return 0;
     const dumps: number[] = [];
     for (const value of values) dumps.push(functions.opa_value_dump(value));
     let text: string;
     try {
-      const args: RegoValue[] = [];
+      const args: Value[] = [];
       for (const dump of dumps) args.push(parseRegoText(memory.readText(dump, 'strict')));
       const result = callBuiltin(name, args);
       if (result === undefined) return 0;
       text = toRegoText(result);
     } catch (error) {
       // Thrown through the module it would cost the instance; so the module sees `undefined`, and the caller the fault.
-      fault ??= error;
+      fault = error;
       return 0;
     }
     return writeParsed(memory, functions, text, 'opa_value_parse');

@@ -1,4 +1,6 @@
 import type { Evaluate, EvaluateText } from '../decision/ports.ts';
+import type { PreparedPolicy } from './prepared-policy.ts';
+import type { Value } from './values/value.ts';
 
 /** What a bundle holds for an engine: the plan, its Wasm twin, and the data, all built from the same sources. */
 export interface CompiledPolicy {
@@ -8,6 +10,10 @@ export interface CompiledPolicy {
   readonly wasm: Uint8Array;
   /** `data.json`: one JSON object, as text. */
   readonly data: Uint8Array;
+  /** What was made of the plan already, in another thread; made of it at load otherwise. */
+  readonly prepared?: PreparedPolicy;
+  /** The same data as a value, where somebody has read them already. */
+  readonly dataValue?: Value;
 }
 
 /** A policy that answers; one per generation. `close` lets go of its memory, later evaluations are faults. */
@@ -19,7 +25,7 @@ export interface LoadedPolicy {
   /** Paths of `input` that an entrypoint can read, dotted, sorted; `[]` for an unknown entrypoint or none read. */
   readonly inputPaths: (entrypoint: string) => readonly string[];
   readonly isPolicyConstant: (text: string) => boolean;
-  /** Evaluations so far that took longer than `budget_ms`. They were not interrupted. */
+  /** Evaluations so far that took longer than `budget_ms`; whether they were ended is for the engine to say. */
   readonly budgetOverruns: () => number;
   readonly close: () => void;
 }

@@ -1,6 +1,7 @@
 import { isObject } from '../decision/json.ts';
-import { compareRego } from './rego-order.ts';
-import { parseRegoText, RegoNumber, RegoObject, RegoSet, type RegoValue } from './rego-value.ts';
+import { toPlain } from './plain-result.ts';
+import { RegoSet } from './values/set.ts';
+import { parseRegoText } from './values/text.ts';
 
 /**
  * Reads result sets in the engine's text form: `undefined` for an empty one, else the value as OPA's JSON has it, sets as
@@ -52,9 +53,8 @@ function createParser(): ReadResult {
       }
     }
     const results = parseRegoText(text);
-    if (!(results instanceof RegoSet) || results.items.length !== 1)
-      throw new Error('the policy engine gave no result');
-    return resultOf(toPlain(results.items[0] ?? null));
+    if (!(results instanceof RegoSet) || results.size !== 1) throw new Error('the policy engine gave no result');
+    return resultOf(toPlain(results.list()[0] ?? null));
   };
 }
 
@@ -74,20 +74,4 @@ function exactIntegers(_key: string, value: unknown, context?: { readonly source
 function toNumber(text: string): number | bigint {
   const value = Number(text);
   return Number.isSafeInteger(value) || !INTEGER.test(text) ? value : BigInt(text);
-}
-
-function toPlain(value: RegoValue): unknown {
-  if (value === null || typeof value !== 'object') return value;
-  if (value instanceof RegoNumber) return toNumber(value.text);
-  if (value instanceof RegoSet) return [...value.items].sort(compareRego).map(toPlain);
-  // `fromEntries` defines its members, so that `__proto__` is one like the others.
-  if (value instanceof RegoObject)
-    return Object.fromEntries(value.entries.map(([key, item]) => [keyText(key), toPlain(item)]));
-  return value.map(toPlain);
-}
-
-function keyText(key: RegoValue): string {
-  return typeof key === 'string'
-    ? key
-    : JSON.stringify(toPlain(key), (_name, item: unknown) => (typeof item === 'bigint' ? Number(item) : item));
 }

@@ -4,6 +4,7 @@ import { isObject } from '../decision/json.ts';
 import type { Clock, Evaluation, Instant } from '../decision/ports.ts';
 import { BUILTINS } from './builtins/all.ts';
 import type { PolicyConfig } from './config.ts';
+import { RenewedBudget } from './evaluation-budget.ts';
 import { createHost, type Host } from './host.ts';
 import { createInputWriter, type WriteInput } from './input-text.ts';
 import { createInstancePool, type InstancePool } from './instance-pool.ts';
@@ -33,8 +34,9 @@ export interface WasmEngineParts {
 
 /**
  * Evaluates policies as OPA compiles them to Wasm. Evaluations are synchronous and cannot be interrupted: one that runs
- * past `budget_ms` is counted and flagged `overBudget`, and it is for the caller to deny it. A policy whose `limits`
- * make a host builtin fail has no answer (strict errors); a builtin that Wasm has natively fails silently there.
+ * past `budget_ms` is counted and flagged `overBudget`, and it is for the caller to deny it. A host builtin whose work
+ * would not fit into what is left of it is refused, and the fault is `policy_budget`. A policy whose `limits` make a
+ * host builtin fail has no answer (strict errors); a builtin that Wasm has natively fails silently there.
  */
 export function createWasmEngine({ config, clock, randomBytes, pause, onSpareFailure }: WasmEngineParts): PolicyEngine {
   const needed = Object.values(config.decisions).flatMap(({ decision, limits }) =>
@@ -102,6 +104,7 @@ function toLoadedPolicy({ plan, pool, host, clock, strict, budgetMs }: LoadedPar
     });
     paths.set(name, projectedPaths(projection));
   }
+  const budget = new RenewedBudget({ cpuMs: () => clock.now().monotonicMs, budgetMs });
   let overruns = 0;
 
   function entrypointOf(name: string): Entrypoint {
@@ -122,12 +125,16 @@ function toLoadedPolicy({ plan, pool, host, clock, strict, budgetMs }: LoadedPar
   function timed(entrypoint: Entrypoint, input: PolicyInput | string, at: Instant): Evaluation {
     const startMs = clock.now().monotonicMs;
     let overBudget = false;
+    let refused = false;
     let value: unknown;
     try {
       value = answer(entrypoint, typeof input === 'string' ? input : writeInput(entrypoint.write, input), at);
+    } catch (error) {
+      refused = error instanceof RequestFault && error.code === 'policy_budget';
+      throw error;
     } finally {
       overBudget = clock.now().monotonicMs - startMs > budgetMs;
-      if (overBudget) overruns++;
+      if (overBudget || refused) overruns++;
     }
     return { value, overBudget };
   }
@@ -135,13 +142,15 @@ function toLoadedPolicy({ plan, pool, host, clock, strict, budgetMs }: LoadedPar
   function answer(entrypoint: Entrypoint, text: string, at: Instant): unknown {
     const instance = pool.take();
     if (instance === undefined) throw new RequestFault('policy_error', 'no instance of the policy is ready');
-    host.begin(at, entrypoint.strict);
+    budget.restart();
+    host.begin(at, entrypoint.strict, budget);
     let result: string;
     try {
       result = instance.evaluate(entrypoint.id, text);
     } catch (thrown) {
       const cause = toError(thrown);
       if (!(cause instanceof EvaluationFault)) pool.discard(instance);
+      if (cause.cause instanceof RequestFault) throw cause.cause;
       throw new RequestFault('policy_error', messageOf(cause), { cause });
     }
     pool.watch(instance);

@@ -6,6 +6,7 @@ import { createPinAuthority } from '../../src/bundle/agent/authority.ts';
 import { believe } from '../../src/bundle/agent/believe.ts';
 import { createCompileRego } from '../../src/bundle/agent/compile-rego.ts';
 import { packArchive } from '../../src/bundle/archive.ts';
+import { bundleData } from '../../src/bundle/bundle.ts';
 import { describeWith } from '../support/describe-with.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import { requireTool } from '../support/tools.ts';
@@ -50,7 +51,7 @@ describeWith(['opa'], 'a bundle that holds Rego only', () => {
       entrypoints: ['demo/allow'],
       ...pinOf(bytes),
     });
-    expect(bundle.dataValue).toEqual({ demo: { limit: 3 } });
+    expect(bundleData(bundle)).toEqual({ demo: { limit: 3 } });
   });
 
   it('that does not compile is refused with opa’s words', async () => {

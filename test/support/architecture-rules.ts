@@ -30,6 +30,9 @@ const COMPOSITION = [
   'trial.ts',
   'trial-worker.ts',
   'open-trial.ts',
+  'prepared-set.ts',
+  'read-bundle.ts',
+  'read-worker.ts',
 ];
 
 /** Everything that `test/architecture.test.ts` asserts of the files under `src/`. */

@@ -9,6 +9,7 @@ const PLACES = {
   valkey: ['.tools/bin/valkey-server'],
   ratelimit: ['.tools/bin/ratelimit'],
   versitygw: ['.tools/bin/versitygw'],
+  conformance: ['.tools/bin/conformance'],
   openssl: [],
   setpriv: [],
 } as const satisfies Record<string, readonly string[]>;

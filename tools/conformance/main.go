@@ -103,7 +103,7 @@ func loadSuite() ([]cases.TestCase, error) {
 			set.Cases[i].Filename = filepath.ToSlash(relative)
 		}
 	}
-	return set.Sorted().Cases, nil
+	return set.Cases, nil
 }
 
 func write(folder string, found []cases.TestCase, judge bool) error {
@@ -131,8 +131,11 @@ func write(folder string, found []cases.TestCase, judge bool) error {
 	workers.Wait()
 	for i, err := range failures {
 		if err != nil {
-			return fmt.Errorf("%s: %w", found[i].Note, err)
+			failures[i] = fmt.Errorf("%s: %w", found[i].Note, err)
 		}
+	}
+	if err := errors.Join(failures...); err != nil {
+		return err
 	}
 	return save(folder, lines, modules)
 }
@@ -204,7 +207,10 @@ func translate(tc cases.TestCase, judge bool) (written, []byte, error) {
 	if _, err := zip.Write(module.Bytes); err != nil {
 		return line, nil, err
 	}
-	return line, packed.Bytes(), zip.Close()
+	if err := zip.Close(); err != nil {
+		return line, nil, err
+	}
+	return line, packed.Bytes(), nil
 }
 
 func inputOf(tc cases.TestCase) (*ast.Term, error) {
@@ -278,13 +284,18 @@ func askOpa(tc cases.TestCase, input *ast.Term, line *written) error {
 		if !errors.As(err, &fault) {
 			return err
 		}
-		line.WantErrorCode, line.WantError = fault.Code, fault.Message
+		// What follows are the values and their places, in the words of OPA's evaluator.
+		line.WantErrorCode = fault.Code
+		line.WantError, _, _ = strings.Cut(fault.Message, ":\n")
 		return nil
 	}
 	bindings := make([]*ast.Term, len(results))
 	for i, result := range results {
 		object := ast.NewObject()
 		for name, value := range result {
+			if name.IsGenerated() {
+				continue
+			}
 			object.Insert(ast.StringTerm(string(name)), value)
 		}
 		bindings[i] = ast.NewTerm(object)
@@ -307,8 +318,7 @@ func optionsOf(tc cases.TestCase) []func(*rego.Rego) {
 }
 
 func planOf(tc cases.TestCase) (*ir.Policy, error) {
-	prepared, err := rego.New(append(optionsOf(tc), rego.Target(plannerTarget))...).PrepareForEval(context.Background())
-	_ = prepared
+	_, err := rego.New(append(optionsOf(tc), rego.Target(plannerTarget))...).PrepareForEval(context.Background())
 	var taken *takenPlan
 	if errors.As(err, &taken) {
 		return taken.policy, nil

@@ -29,7 +29,7 @@ export function knownSignature({ claims }: Believed, signature: string): Pick<Lo
 }
 
 /** What is needed of a watched bundle to believe something for it. */
-export type Believer = Pick<WatchedBundle, 'authority' | 'compile'> & { readonly name: string };
+export type Believer = Pick<WatchedBundle, 'authority' | 'compile' | 'read'> & { readonly name: string };
 
 /**
  * Verifies, then unpacks and reads what was downloaded; `known` are bundles that need not be read again. Throws a
@@ -83,9 +83,9 @@ async function believeAs(
   return { ...rest, bundle, archives: [archive] };
 }
 
-async function readBundle({ name, compile }: Believer, bytes: Uint8Array, sha256: string): Promise<Bundle> {
+async function readBundle({ name, compile, read }: Believer, bytes: Uint8Array, sha256: string): Promise<Bundle> {
   try {
-    return parseBundle(name, bytes);
+    return read === undefined ? parseBundle(name, bytes) : await read(name, bytes);
   } catch (error) {
     const fault = nameBundle(name, error, 'bundle_invalid');
     if (fault.code !== 'bundle_not_compiled' || compile === undefined) throw fault;

@@ -1,4 +1,4 @@
-import type { Bundle } from '../bundle.ts';
+import type { Bundle, ReadBundle } from '../bundle.ts';
 import type { BundleClaims } from '../signing/claims.ts';
 import type { BundleSource } from '../source.ts';
 import type { OrderSource } from '../sources/order-source.ts';
@@ -16,6 +16,8 @@ export interface WatchedBundle {
   /** How long the source may hold an answer; absent: not at all. */
   readonly longPollSeconds?: number;
   readonly stale?: StalePolicy;
+  /** Reads an archive that is believed, off the event loop where that takes long; absent: here and at once. */
+  readonly read?: ReadBundle | undefined;
   /** For a bundle that holds Rego only; absent: such a one is refused. */
   readonly compile?: CompileRego | undefined;
   /** Where something to be tried beside it comes from. */

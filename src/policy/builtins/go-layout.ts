@@ -64,8 +64,23 @@ export const NAMED_LAYOUTS: ReadonlyMap<string, string> = new Map([
   ['RFC3339Nano', '2006-01-02T15:04:05.999999999Z07:00'],
 ]);
 
-/** Cuts a layout into its pieces. */
+const known = new Map<string, readonly LayoutPiece[]>();
+const MAX_KNOWN = 256;
+const MAX_KNOWN_LENGTH = 128;
+
+/** Cuts a layout into its pieces; those of short layouts are kept. */
 export function parseLayout(layout: string): readonly LayoutPiece[] {
+  const before = known.get(layout);
+  if (before !== undefined) return before;
+  const pieces = cutLayout(layout);
+  if (layout.length <= MAX_KNOWN_LENGTH) {
+    if (known.size >= MAX_KNOWN) known.clear();
+    known.set(layout, pieces);
+  }
+  return pieces;
+}
+
+function cutLayout(layout: string): readonly LayoutPiece[] {
   const pieces: LayoutPiece[] = [];
   let text = '';
   const push = (piece: LayoutPiece): void => {

@@ -1,4 +1,4 @@
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 
 /** An address as a number; an IPv4 address that is mapped into IPv6 counts as IPv4, as in Go's `net`. */
 export interface Address {
@@ -11,17 +11,21 @@ export interface Network extends Address {
   readonly prefix: number;
   /** As Go prints it. */
   readonly text: string;
+  /** The same of IPv4 in machine words, 0 for IPv6. */
+  readonly first32: number;
+  readonly mask32: number;
 }
 
-const MAPPED = 0xffffn << 32n;
+/** Where IPv6 maps 0.0.0.0. */
+export const MAPPED: bigint = 0xffffn << 32n;
 
 /** `undefined` for all that is no plain IP address; zones are refused. */
 export function parseAddress(text: string): Address | undefined {
   const value = parseBits(text);
-  if (value === undefined) return undefined;
-  if (value.bits === 128 && value.value >> 32n === 0xffffn) return { bits: 32, value: value.value - MAPPED };
-  return value;
+  return value?.bits === 128 && isMapped(value.value) ? { bits: 32, value: value.value - MAPPED } : value;
 }
+
+const PREFIX = /^0*[0-9]{1,3}$/;
 
 /** `address/prefix`; what lies behind the prefix is masked away. */
 export function parseNetwork(text: string): Network | undefined {
@@ -29,19 +33,29 @@ export function parseNetwork(text: string): Network | undefined {
   if (cut < 0) return undefined;
   const length = text.slice(cut + 1);
   const address = parseBits(text.slice(0, cut));
-  if (address === undefined || !/^[0-9]{1,7}$/.test(length)) return undefined;
+  if (address === undefined || !PREFIX.test(length)) return undefined;
   const prefix = Number(length);
   if (prefix > address.bits) return undefined;
-  const value = mask(address.value, address.bits, prefix);
+  const first = mask(address.value, address.bits, prefix);
+  if (address.bits === 32) return ipv4Network(first, prefix);
   // A mapped network acts as the IPv4 network of its last 32 bits.
-  if (address.bits === 128 && value >> 32n === 0xffffn) {
-    const mapped = { bits: 32, value: value - MAPPED } as const;
-    return { ...mapped, prefix: Math.max(0, prefix - 96), text: `${formatAddress(mapped)}/${prefix - 96}` };
-  }
-  return { bits: address.bits, value, prefix, text: `${formatAddress({ bits: address.bits, value })}/${prefix}` };
+  if (isMapped(first)) return ipv4Network(first - MAPPED, prefix - 96);
+  return { bits: 128, value: first, prefix, text: formatNetwork(first, prefix), first32: 0, mask32: 0 };
 }
 
-export function contains(outer: Network, inner: Network): boolean {
+function ipv4Network(value: bigint, prefix: number): Network {
+  return {
+    bits: 32,
+    value,
+    prefix,
+    text: `${formatAddress({ bits: 32, value })}/${prefix}`,
+    first32: Number(value) | 0,
+    // A shift by 32 is one by 0.
+    mask32: prefix === 0 ? 0 : -1 << (32 - prefix),
+  };
+}
+
+export function contains(outer: Network, inner: Address & { readonly prefix: number }): boolean {
   return (
     outer.bits === inner.bits &&
     outer.prefix <= inner.prefix &&
@@ -49,20 +63,19 @@ export function contains(outer: Network, inner: Network): boolean {
   );
 }
 
-export function lastOf({ bits, value, prefix }: Network): Address {
-  return { bits, value: value | ((1n << BigInt(bits - prefix)) - 1n) };
+/** The last address as a number. */
+export function lastOf({ bits, value, prefix }: Network): bigint {
+  return value | ((1n << BigInt(bits - prefix)) - 1n);
 }
 
-/** The fewest networks that make up a range. */
-export function toNetworks(bits: 32 | 128, first: bigint, last: bigint): string[] {
-  const networks: string[] = [];
-  for (let at = first; at <= last; ) {
-    let size = 0;
-    while (size < bits && (at >> BigInt(size)) % 2n === 0n && at + (1n << BigInt(size + 1)) - 1n <= last) size++;
-    networks.push(`${formatAddress({ bits, value: at })}/${bits - size}`);
-    at += 1n << BigInt(size);
-  }
-  return networks;
+/** A network of IPv6; one of mapped addresses prints as IPv4. */
+export function formatNetwork(first: bigint, prefix: number): string {
+  if (isMapped(first)) return `${formatAddress({ bits: 32, value: first - MAPPED })}/${prefix - 96}`;
+  return `${formatAddress({ bits: 128, value: first })}/${prefix}`;
+}
+
+function isMapped(value: bigint): boolean {
+  return value >> 32n === 0xffffn;
 }
 
 /** RFC 5952 for IPv6. */
@@ -90,13 +103,14 @@ function mask(value: bigint, bits: number, prefix: number): bigint {
 }
 
 function parseBits(text: string): Address | undefined {
-  if (isIPv4(text)) return { bits: 32, value: parseIpv4(text) };
+  const ipv4 = parseIpv4(text);
+  if (ipv4 !== undefined) return { bits: 32, value: BigInt(ipv4 >>> 0) };
   if (!isIPv6(text) || text.includes('%')) return undefined;
   const dotted = /^(.*:)([0-9.]+)$/.exec(text);
   const tail = dotted?.[2]?.includes('.') ? dotted[2] : undefined;
-  const v4 = tail === undefined ? 0n : parseIpv4(tail);
+  const v4 = tail === undefined ? 0 : (parseIpv4(tail) ?? 0);
   const plain =
-    tail === undefined ? text : `${dotted?.[1] ?? ''}${(v4 >> 16n).toString(16)}:${(v4 & 0xffffn).toString(16)}`;
+    tail === undefined ? text : `${dotted?.[1] ?? ''}${(v4 >>> 16).toString(16)}:${(v4 & 0xffff).toString(16)}`;
   const [head = '', rest] = plain.split('::');
   const before = head === '' ? [] : head.split(':');
   const after = rest === undefined || rest === '' ? [] : rest.split(':');
@@ -104,6 +118,24 @@ function parseBits(text: string): Address | undefined {
   return { bits: 128, value: groups.reduce((value, group) => (value << 16n) | BigInt(`0x${group}`), 0n) };
 }
 
-function parseIpv4(text: string): bigint {
-  return text.split('.').reduce((value, part) => (value << 8n) | BigInt(part), 0n);
+/** Four decimal numbers without needless zeros, as a machine word that may be negative. */
+export function parseIpv4(text: string): number | undefined {
+  if (text.length > 15) return undefined;
+  let word = 0;
+  let part = -1;
+  let parts = 1;
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit === 0x2e) {
+      if (part < 0 || parts === 4) return undefined;
+      word = (word << 8) | part;
+      part = -1;
+      parts++;
+    } else if (unit >= 0x30 && unit <= 0x39) {
+      if (part === 0) return undefined;
+      part = part < 0 ? unit - 0x30 : part * 10 + unit - 0x30;
+      if (part > 255) return undefined;
+    } else return undefined;
+  }
+  return parts === 4 && part >= 0 ? (word << 8) | part : undefined;
 }

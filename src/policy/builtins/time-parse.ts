@@ -1,21 +1,39 @@
 import { daysFromCivil, toUnixNs } from './civil-time.ts';
 import { type Field, type LayoutPiece, MONTHS, type OffsetField, parseLayout, WEEKDAYS } from './go-layout.ts';
+import { quoteGo } from './rego-source.ts';
 
-/** Nanoseconds since 1970 of a text that a Go layout describes; `undefined` when it does not fit. */
-export function parseTime(layout: string, text: string): bigint | undefined {
+/** Why a text is no time: what is out of range, or which element of the layout does not fit from where on. */
+export interface TimeFault {
+  readonly wrong?: string;
+  readonly at: number;
+  readonly element?: string;
+}
+
+/** Nanoseconds since 1970 of a text that a Go layout describes. */
+export function parseTime(layout: string, text: string): bigint | TimeFault {
   const pieces = parseLayout(layout);
   const found: Found = { year: 0, hour: 0, minute: 0, second: 0, nanos: 0, pm: undefined, offset: undefined };
-  const reader: Reader = { text, at: 0 };
+  const reader: Reader = { text, at: 0, wrong: undefined };
   for (const [position, piece] of pieces.entries()) {
-    if (!readPiece(reader, piece, pieces[position + 1], found)) return undefined;
+    const from = reader.at;
+    if (readPiece(reader, piece, pieces[position + 1], found)) continue;
+    if (reader.wrong !== undefined) return { wrong: `${reader.wrong} out of range`, at: from };
+    return { at: piece.kind === 'text' ? reader.at : from, element: elementOf(piece) };
   }
-  if (reader.at !== text.length) return undefined;
+  if (reader.at !== text.length) return { wrong: `extra text: ${quoteGo(text.slice(reader.at), '"', true)}`, at: reader.at };
   return toNs(found);
+}
+
+function elementOf(piece: LayoutPiece): string {
+  if (piece.kind === 'field') return piece.field;
+  return piece.kind === 'text' ? piece.text : piece.mark + (piece.trimmed ? '9' : '0').repeat(piece.digits);
 }
 
 interface Reader {
   readonly text: string;
   at: number;
+  /** The field that holds what no clock or calendar shows. */
+  wrong: string | undefined;
 }
 
 interface Found {
@@ -102,9 +120,9 @@ function readField(reader: Reader, field: Field, found: Found): boolean {
     case 'Jan':
       return readName(reader, MONTHS, true, (index) => (found.month = index + 1));
     case '01':
-      return readNumber(reader, 2, 2, (value) => (found.month = value)) && inRange(found.month, 1, 12);
+      return readNumber(reader, 2, 2, (value) => (found.month = value)) && within(reader, 'month', found.month ?? 0, 1, 12);
     case '1':
-      return readNumber(reader, 1, 2, (value) => (found.month = value)) && inRange(found.month, 1, 12);
+      return readNumber(reader, 1, 2, (value) => (found.month = value)) && within(reader, 'month', found.month ?? 0, 1, 12);
     case 'Monday':
       return readName(reader, WEEKDAYS, false, () => undefined);
     case 'Mon':
@@ -119,16 +137,16 @@ function readField(reader: Reader, field: Field, found: Found): boolean {
       for (let spaces = 0; field === '__2' && spaces < 2 && reader.text[reader.at] === ' '; spaces++) reader.at++;
       return readNumber(reader, field === '002' ? 3 : 1, 3, (value) => (found.dayOfYear = value));
     case '15':
-      return readNumber(reader, 1, 2, (value) => (found.hour = value)) && found.hour < 24;
+      return readNumber(reader, 1, 2, (value) => (found.hour = value)) && within(reader, 'hour', found.hour, 0, 23);
     case '3':
     case '03':
-      return readNumber(reader, field === '03' ? 2 : 1, 2, (value) => (found.hour = value)) && found.hour <= 12;
+      return readNumber(reader, field === '03' ? 2 : 1, 2, (value) => (found.hour = value)) && within(reader, 'hour', found.hour, 0, 12);
     case '4':
     case '04':
-      return readNumber(reader, field === '04' ? 2 : 1, 2, (value) => (found.minute = value)) && found.minute < 60;
+      return readNumber(reader, field === '04' ? 2 : 1, 2, (value) => (found.minute = value)) && within(reader, 'minute', found.minute, 0, 59);
     case '5':
     case '05':
-      return readNumber(reader, field === '05' ? 2 : 1, 2, (value) => (found.second = value)) && found.second < 60;
+      return readNumber(reader, field === '05' ? 2 : 1, 2, (value) => (found.second = value)) && within(reader, 'second', found.second, 0, 59);
     case 'PM':
     case 'pm': {
       const half = reader.text.slice(reader.at, reader.at + 2);
@@ -163,8 +181,10 @@ function readNumber(reader: Reader, least: number, most: number, set: (value: nu
   return true;
 }
 
-function inRange(value: number | undefined, least: number, most: number): boolean {
-  return value !== undefined && value >= least && value <= most;
+function within(reader: Reader, name: string, value: number, least: number, most: number): boolean {
+  if (value >= least && value <= most) return true;
+  reader.wrong = name;
+  return false;
 }
 
 function readName(reader: Reader, names: readonly string[], short: boolean, set: (index: number) => unknown): boolean {
@@ -201,29 +221,34 @@ function readOffset(reader: Reader, field: OffsetField, found: Found): boolean {
   if (text.length !== 1 + shape.length || !/^[+-][0-9]{2}(?::?[0-9]{2}){0,2}$/.test(text)) return false;
   if (text.slice(1).replace(/[0-9]/g, '') !== shape.replace(/[0-9]/g, '')) return false;
   const [hours = 0, minutes = 0, seconds = 0] = (text.slice(1).match(/[0-9]{2}/g) ?? []).map(Number);
-  if (hours > 24 || minutes > 60 || seconds > 60) return false;
+  if (!within(reader, 'time zone offset hour', hours, 0, 24)) return false;
+  if (!within(reader, 'time zone offset minute', minutes, 0, 60)) return false;
+  if (!within(reader, 'time zone offset second', seconds, 0, 60)) return false;
   found.offset = (text.startsWith('-') ? -1 : 1) * (hours * 3_600 + minutes * 60 + seconds);
   reader.at += text.length;
   return true;
 }
 
-function toNs(found: Found): bigint | undefined {
+function toNs(found: Found): bigint | TimeFault {
   const { year, pm } = found;
   let { month, day, hour } = found;
   if (pm === true && hour < 12) hour += 12;
   else if (pm === false && hour === 12) hour = 0;
   if (found.dayOfYear !== undefined) {
     const ordinal = fromDayOfYear(year, found.dayOfYear);
-    if (ordinal === undefined) return undefined;
-    if ((month !== undefined && month !== ordinal.month) || (day !== undefined && day !== ordinal.day))
-      return undefined;
+    if (ordinal === undefined) return { wrong: 'day-of-year out of range', at: 0 };
+    if (month !== undefined && month !== ordinal.month) {
+      return { wrong: 'day-of-year does not match month', at: 0 };
+    }
+    if (day !== undefined && day !== ordinal.day) return { wrong: 'day-of-year does not match day', at: 0 };
     ({ month, day } = ordinal);
   }
   month ??= 1;
   day ??= 1;
-  if (day < 1 || day > daysIn(year, month)) return undefined;
+  if (day < 1 || day > daysIn(year, month)) return { wrong: 'day out of range', at: 0 };
   const seconds = daysFromCivil(year, month, day) * 86_400 + hour * 3_600 + found.minute * 60 + found.second;
-  return toUnixNs(seconds - (found.offset ?? 0), found.nanos);
+  // Go takes an offset of -1 second for none.
+  return toUnixNs(seconds - (found.offset === undefined || found.offset === -1 ? 0 : found.offset), found.nanos);
 }
 
 function daysIn(year: number, month: number): number {

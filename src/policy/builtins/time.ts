@@ -1,5 +1,17 @@
-import { isRegoArray, RegoNumber, type RegoValue, regoNumber } from '../rego-value.ts';
-import { asString, type Builtin, type Builtins, FAILED, integerAt, nowNs, stringAt } from './builtin.ts';
+import { isNumber, numberOfBigInt, numberText, toBigInt } from '../values/number.ts';
+import { isArray } from '../values/object.ts';
+import type { NumberValue, Value } from '../values/value.ts';
+import {
+  type Builtin,
+  type BuiltinContext,
+  type Builtins,
+  builtinFailure,
+  integerOperand,
+  nowNs,
+  numberOperand,
+  textOperand,
+  typeFailure,
+} from './builtin.ts';
 import {
   type Civil,
   daysFromCivil,
@@ -7,30 +19,34 @@ import {
   fromUnixNs,
   toCivil,
   toUnixNs,
+  UTC,
   type ZonedTime,
   zoneNamed,
 } from './civil-time.ts';
 import { parseDurationNs } from './duration.ts';
 import { NAMED_LAYOUTS, WEEKDAYS } from './go-layout.ts';
+import { quoteGo } from './rego-source.ts';
 import { formatTime } from './time-format.ts';
 import { parseTime } from './time-parse.ts';
 
 /** OPA's `time` family. `now_ns` is the decision's one reading of the clock. */
 export const TIME_BUILTINS: Builtins = new Map<string, Builtin>([
-  ['time.now_ns', (_args, context) => regoNumber(nowNs(context))],
-  ['time.parse_rfc3339_ns', (args) => inRange(parseTime('2006-01-02T15:04:05Z07:00', stringAt(args, 0)))],
-  ['time.parse_ns', (args) => inRange(parseTime(layoutOf(stringAt(args, 0)), stringAt(args, 1)))],
-  ['time.parse_duration_ns', (args) => optionalNumber(parseDurationNs(stringAt(args, 0)))],
-  ['time.format', ([moment]) => format(momentOf(moment))],
-  ['time.date', ([moment]) => numbers(civilOf(moment), ['year', 'month', 'day'])],
-  ['time.clock', ([moment]) => numbers(civilOf(moment), ['hour', 'minute', 'second'])],
-  ['time.weekday', ([moment]) => WEEKDAYS[civilOf(moment).weekday]],
+  ['time.now_ns', (context) => nowNs(context)],
+  ['time.parse_rfc3339_ns', (context, text) => parse(context, RFC3339, textOperand(context, text, 1))],
   [
-    'time.add_date',
-    (args) => addDate(momentOf(args[0]).time, integerAt(args, 1), integerAt(args, 2), integerAt(args, 3)),
+    'time.parse_ns',
+    (context, layout, text) => parse(context, textOperand(context, layout, 1), textOperand(context, text, 2)),
   ],
-  ['time.diff', ([from, to]) => difference(momentOf(from).time, momentOf(to).time)],
+  ['time.parse_duration_ns', parseDuration],
+  ['time.format', (context, moment) => format(context, momentOf(context, moment))],
+  ['time.date', (context, moment) => numbers(civilOf(context, moment), ['year', 'month', 'day'])],
+  ['time.clock', (context, moment) => numbers(civilOf(context, moment), ['hour', 'minute', 'second'])],
+  ['time.weekday', (context, moment) => WEEKDAYS[civilOf(context, moment).weekday]],
+  ['time.add_date', addDate],
+  ['time.diff', (context, from, to) => difference(momentOf(context, from).time, momentOf(context, to).time)],
 ]);
+
+const RFC3339 = 'RFC3339';
 
 interface Moment {
   readonly time: ZonedTime;
@@ -40,35 +56,74 @@ interface Moment {
 const INT64_MAX = 2n ** 63n - 1n;
 
 /** `ns`, or `[ns, zone]`, or `[ns, zone, layout]`. */
-function momentOf(value: RegoValue | undefined): Moment {
-  const [ns, zone = 'UTC', layout = ''] = isRegoArray(value) ? value : [value];
-  const named = zoneNamed(asString(zone));
-  if (named === undefined) throw FAILED;
-  return { time: fromUnixNs(nanoseconds(ns), named), layout: asString(layout) };
+function momentOf(context: BuiltinContext, value: Value): Moment {
+  if (isNumber(value)) return { time: fromUnixNs(nanoseconds(context, value), UTC), layout: '' };
+  const [ns, zone = 'UTC', layout = ''] = isArray(value) ? value : [];
+  if (ns === undefined) throw typeFailure(context, 1, 'either number (ns) or [number (ns), string (tz)]', value);
+  const number = numberOperand(context, ns, 1);
+  const name = textOperand(context, zone, 1);
+  const named = zoneNamed(name);
+  if (named === undefined) throw builtinFailure(context, `unknown time zone ${name}`);
+  const form = textOperand(context, layout, 1);
+  return { time: fromUnixNs(nanoseconds(context, number), named), layout: form };
 }
 
-function nanoseconds(value: RegoValue | undefined): bigint {
-  if (!(value instanceof RegoNumber)) throw FAILED;
-  const ns = /^-?[0-9]+$/.test(value.text) ? BigInt(value.text) : wholeNumber(Number(value.text));
-  if (ns > INT64_MAX || ns < -INT64_MAX - 1n) throw FAILED;
+function nanoseconds(context: BuiltinContext, value: NumberValue): bigint {
+  const ns = toBigInt(value) ?? wholeNumber(numberText(value));
+  if (ns === undefined || ns > INT64_MAX || ns < -INT64_MAX - 1n) throw builtinFailure(context, 'timestamp too big');
   return ns;
 }
 
-function wholeNumber(value: number): bigint {
-  if (!Number.isInteger(value)) throw FAILED;
-  return BigInt(value);
+const DECIMAL = /^(-?)([0-9]+)(?:[.]([0-9]*?)0*)?(?:[eE]([+-]?[0-9]{1,3}))?$/;
+/** No 64-bit integer has more digits than these and a few. */
+const MOST_DIGITS = 40;
+
+/** `1.0` and `1e3` are whole too. */
+function wholeNumber(text: string): bigint | undefined {
+  const [, sign = '', integer = '', fraction = '', exponent = '0'] = DECIMAL.exec(text) ?? [];
+  const digits = `${integer}${fraction}`.replace(/0+$/, '');
+  const places = Number(exponent) + integer.length - digits.length;
+  if (integer === '' || places < 0 || digits.length + places > MOST_DIGITS) return digits === '' ? 0n : undefined;
+  return BigInt(`${sign}${digits}${'0'.repeat(places)}`);
 }
 
-function civilOf(value: RegoValue | undefined): Civil {
-  return toCivil(momentOf(value).time);
+function civilOf(context: BuiltinContext, value: Value): Civil {
+  return toCivil(momentOf(context, value).time);
 }
 
-function numbers<const Key extends keyof Civil>(civil: Civil, keys: readonly Key[]): readonly RegoNumber[] {
-  return keys.map((key) => regoNumber(civil[key]));
+function numbers<const Key extends keyof Civil>(civil: Civil, keys: readonly Key[]): readonly number[] {
+  return keys.map((key) => civil[key]);
 }
 
-function format({ time, layout }: Moment): string {
-  const text = formatTime(time, layoutOf(layout === '' ? 'RFC3339Nano' : layout));
+function parse(context: BuiltinContext, layout: string, text: string): NumberValue {
+  const form = layoutOf(layout);
+  const parsed = parseTime(form, text);
+  if (typeof parsed === 'bigint') return inRange(context, parsed);
+  if (!context.strict) throw builtinFailure(context, '');
+  const { wrong, at, element } = parsed;
+  throw builtinFailure(
+    context,
+    element === undefined
+      ? `parsing time ${quote(text)}: ${wrong}`
+      : `parsing time ${quote(text)} as ${quote(form)}: cannot parse ${quote(text.slice(at))} as ${quote(element)}`,
+  );
+}
+
+function quote(text: string): string {
+  return quoteGo(text, '"', true);
+}
+
+function parseDuration(context: BuiltinContext, operand: Value): NumberValue {
+  const text = textOperand(context, operand, 1);
+  const ns = parseDurationNs(text);
+  if (ns === undefined) throw builtinFailure(context, `time: invalid duration ${quote(text)}`);
+  return numberOfBigInt(ns);
+}
+
+function format(context: BuiltinContext, { time, layout }: Moment): string {
+  const form = layoutOf(layout === '' ? 'RFC3339Nano' : layout);
+  context.charge(form.length);
+  const text = formatTime(time, form);
   // OPA knows every zone's abbreviation; where we do not, no answer is better than another one.
   if (text === undefined) throw new Error(`\`time.format\` does not know the abbreviation of \`${time.zone.name}\``);
   return text;
@@ -78,27 +133,31 @@ function layoutOf(name: string): string {
   return NAMED_LAYOUTS.get(name) ?? name;
 }
 
-function inRange(ns: bigint | undefined): RegoNumber | undefined {
-  return ns === undefined || ns > INT64_MAX || ns < -INT64_MAX - 1n ? undefined : regoNumber(ns);
-}
-
-function optionalNumber(ns: bigint | undefined): RegoNumber | undefined {
-  return ns === undefined ? undefined : regoNumber(ns);
+function inRange(context: BuiltinContext, ns: bigint | undefined): NumberValue {
+  if (ns === undefined || ns > INT64_MAX || ns < -INT64_MAX - 1n) {
+    throw builtinFailure(context, 'time outside of valid range');
+  }
+  return numberOfBigInt(ns);
 }
 
 /** Further off than this no result is within 292 years of 1970. */
 const MAX_YEARS = 1_000_000;
 
-function addDate(time: ZonedTime, years: number, months: number, days: number): RegoNumber | undefined {
-  if (Math.abs(years) > MAX_YEARS || Math.abs(months) > 12 * MAX_YEARS || Math.abs(days) > 366 * MAX_YEARS)
-    return undefined;
+function addDate(context: BuiltinContext, moment: Value, byYears: Value, byMonths: Value, byDays: Value): NumberValue {
+  const { time } = momentOf(context, moment);
+  const years = integerOperand(context, byYears, 2);
+  const months = integerOperand(context, byMonths, 3);
+  const days = integerOperand(context, byDays, 4);
+  if (Math.abs(years) > MAX_YEARS || Math.abs(months) > 12 * MAX_YEARS || Math.abs(days) > 366 * MAX_YEARS) {
+    return inRange(context, undefined);
+  }
   const civil = toCivil(time);
   const moved = { ...civil, year: civil.year + years, month: civil.month + months, day: civil.day + days };
-  return inRange(toUnixNs(fromCivil(moved, time.zone), time.nanos));
+  return inRange(context, toUnixNs(fromCivil(moved, time.zone), time.nanos));
 }
 
 /** Years, months, days, hours, minutes and seconds from the earlier to the later, on the first one's clock. */
-function difference(first: ZonedTime, second: ZonedTime): readonly RegoNumber[] {
+function difference(first: ZonedTime, second: ZonedTime): readonly number[] {
   const other = { ...second, zone: first.zone, offsetSeconds: first.zone.offsetAt(second.seconds) };
   const swapped = first.seconds > other.seconds || (first.seconds === other.seconds && first.nanos > other.nanos);
   const from = toCivil(swapped ? other : first);
@@ -120,5 +179,5 @@ function difference(first: ZonedTime, second: ZonedTime): readonly RegoNumber[] 
     parts[position] = value + size;
     parts[position - 1] = (parts[position - 1] ?? 0) - 1;
   }
-  return parts.map(regoNumber);
+  return parts;
 }

@@ -4,7 +4,7 @@ import { RegoSet } from './set.ts';
 import type { ObjectValue, PlainObject, Value } from './value.ts';
 import { ValueMap } from './value-map.ts';
 
-/** An object of which at least one key is no text. Changed only by the evaluation that is making it. */
+/** An object of which at least one key is no text, or that is read as it is asked. Changed only by the evaluation that is making it. */
 export class RegoObject {
   readonly #members = new ValueMap<readonly [Value, Value]>();
 

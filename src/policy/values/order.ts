@@ -1,5 +1,5 @@
 import { compareNumbers, isNumber } from './number.ts';
-import { entriesOf, isArray, isObject, memberOf, RegoObject, sizeOf, sortedEntries } from './object.ts';
+import { entriesOf, isArray, isObject, memberOf, sizeOf, sortedEntries } from './object.ts';
 import { RegoSet } from './set.ts';
 import type { ObjectValue, Value } from './value.ts';
 
@@ -94,8 +94,7 @@ function isSameSet(left: RegoSet, right: RegoSet): boolean {
 }
 
 function isSameObject(left: ObjectValue, right: ObjectValue): boolean {
-  // A plain object has only texts as keys, the other kind at least one that is none.
-  if (left instanceof RegoObject !== right instanceof RegoObject || sizeOf(left) !== sizeOf(right)) return false;
+  if (sizeOf(left) !== sizeOf(right)) return false;
   for (const [key, value] of entriesOf(left)) {
     const other = memberOf(right, key);
     if (other === undefined || !equal(value, other)) return false;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { packArchive } from '../../../src/bundle/archive.ts';
-import { parseBundle, requireEntrypoints } from '../../../src/bundle/bundle.ts';
+import { bundleData, parseBundle, requireEntrypoints } from '../../../src/bundle/bundle.ts';
 import { BundleError } from '../../../src/bundle/errors.ts';
 import { verifyTrust } from '../../../src/bundle/trust.ts';
 import { createRandom, seedOf } from '../../support/seed.ts';
@@ -14,8 +14,8 @@ describe('a compiled bundle', () => {
     expect(bundle.revision).toMatch(/^[0-9a-f]{24}$/);
     expect(bundle.roots).toEqual(SHIPPED_ROOTS);
     expect(bundle.entrypoints).toEqual(['authz/decision', 'authz/limits']);
-    expect(Object.keys(bundle.dataValue)).toEqual(['catalog']);
-    expect(JSON.parse(Buffer.from(bundle.data).toString())).toEqual(bundle.dataValue);
+    expect(Object.keys(bundleData(bundle))).toEqual(['catalog']);
+    expect(JSON.parse(Buffer.from(bundle.data).toString())).toEqual(bundleData(bundle));
     expect([...bundle.rego.keys()]).toContain('authz/authz.rego');
     expect([...bundle.rego.keys()].filter((name) => name.endsWith('_test.rego'))).toEqual([]);
     expect(bundle.sha256).toBe(pinOf(SHIPPED).sha256);

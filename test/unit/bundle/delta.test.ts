@@ -10,7 +10,6 @@ const base: Bundle = {
   ...shipped,
   roots: ['tiers', 'models/a'],
   data: Buffer.from('{"tiers":{"gold":{"n":12345678901234567890,"list":[1,2]}},"models":{"a":{}}}'),
-  dataValue: {},
 };
 
 const deltaOf = (patch: unknown, more: Readonly<Record<string, string>> = {}) =>

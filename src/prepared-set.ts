@@ -1,0 +1,77 @@
+import type { Bundle } from './bundle/bundle.ts';
+import { mergeData } from './bundle/merged-data.ts';
+import { isObject } from './decision/json.ts';
+import { CatalogError } from './inspection/catalog-error.ts';
+import type { PolicyConfig } from './policy/config.ts';
+import { type PreparedPolicy, preparePolicy } from './policy/prepared-policy.ts';
+import { type StoredData, storeData } from './policy/values/stored-data.ts';
+import { checkLimitsData } from './quota/limits-data.ts';
+
+/** What is made of a set of bundles before it is loaded: in another thread, so that loading it takes next to nothing. */
+export interface PreparedSet {
+  /** In the order of the bundles; none where the engine needs none. */
+  readonly policies: readonly PreparedPolicy[];
+  /** Of all bundles. */
+  readonly data: StoredData;
+  /** What of `data.catalog` is compiled: routes, schemas, descriptors, and the names of limits. */
+  readonly catalog: unknown;
+}
+
+/** Parses data and, for the engine that wants it, translates plans. Throws `PolicyLoadError`, `BundleError` or `CatalogError`. */
+export function prepareSet(bundles: readonly Bundle[], { engine }: Pick<PolicyConfig, 'engine'>): PreparedSet {
+  const data = mergeData(bundles);
+  const catalog = data.value['catalog'];
+  const faults = checkLimitsData(catalog);
+  if (faults.length > 0) throw new CatalogError([...faults]);
+  return {
+    policies: engine === 'js' ? bundles.map(({ plan }) => preparePolicy(plan)) : [],
+    data: storeData(ownCopy(data.text)),
+    catalog: compiledParts(catalog),
+  };
+}
+
+/** What was made of sets in their trials, until they are loaded. */
+export interface PreparedSets {
+  keep(bundles: readonly Bundle[], prepared: PreparedSet): void;
+  /** Once; `undefined` where nothing was made of exactly these. */
+  take(bundles: readonly Bundle[]): PreparedSet | undefined;
+}
+
+export function createPreparedSets(): PreparedSets {
+  const kept = new WeakMap<Bundle, { readonly bundles: readonly Bundle[]; readonly prepared: PreparedSet }>();
+  return {
+    keep: (bundles, prepared) => {
+      const [first] = bundles;
+      if (first !== undefined) kept.set(first, { bundles, prepared });
+    },
+    take: (bundles) => {
+      const [first] = bundles;
+      const found = first && kept.get(first);
+      if (first === undefined || found === undefined) return undefined;
+      const { bundles: others, prepared } = found;
+      if (others.length !== bundles.length || !others.every((bundle, at) => bundle === bundles[at])) return undefined;
+      kept.delete(first);
+      return prepared;
+    },
+  };
+}
+
+/** What can be handed to another thread instead of copied to it. */
+export function movedParts({ data }: PreparedSet): ArrayBuffer[] {
+  const arrays = [data.text, ...data.large.flatMap(({ members }) => [members.offsets, members.slots])];
+  return arrays.flatMap(({ buffer }) => (buffer instanceof ArrayBuffer ? [buffer] : []));
+}
+
+/** In memory of its own: what is handed over must not take other things with it. */
+function ownCopy(bytes: Uint8Array): Uint8Array {
+  const own = new Uint8Array(bytes.byteLength);
+  own.set(bytes);
+  return own;
+}
+
+const COMPILED = ['routes', 'schemas', 'ratelimit', 'limits'];
+
+function compiledParts(catalog: unknown): unknown {
+  if (!isObject(catalog)) return catalog;
+  return Object.fromEntries(COMPILED.flatMap((key) => (Object.hasOwn(catalog, key) ? [[key, catalog[key]]] : [])));
+}
