@@ -1,6 +1,6 @@
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
-import { RE2JS } from 're2js';
 import { isObject } from '../decision/json.ts';
+import { compileRegex } from '../regex/regex.ts';
 import { CatalogError, type CatalogFault } from './catalog-error.ts';
 import type { JsonDocument } from './json-body.ts';
 import { malformed, type Refusal } from './refusal.ts';
@@ -63,9 +63,9 @@ function createAjv(): Ajv2020 {
 /** ajv writes `code` into the source of standalone validators only, which are not made here. */
 const linearRegExp = Object.assign(
   (pattern: string) => {
-    const compiled = RE2JS.compile(pattern);
+    const compiled = compileRegex(pattern);
     // INVARIANT: ajv keeps patterns by this text, and takes those of one text for one pattern.
-    return { test: (text: string) => compiled.matcher(text).find(), toString: () => `/${pattern}/` };
+    return { test: (text: string) => compiled.test(text), toString: () => `/${pattern}/` };
   },
   { code: 'linearRegExp' },
 );

@@ -127,21 +127,17 @@ class Context implements EvaluationContext {
   at: Instant = { epochMs: 0, monotonicMs: 0 };
   strict = false;
   readonly budget: RenewedBudget;
-  readonly #randomFor: RandomFor;
+  readonly randomFor: (label: string) => Uint8Array;
 
   constructor(budget: RenewedBudget, randomFor: RandomFor) {
     this.budget = budget;
-    this.#randomFor = randomFor;
+    this.randomFor = (label) => randomFor(this.at, label);
   }
 
   begin(at: Instant, strict: boolean): void {
     this.at = at;
     this.strict = strict;
     this.budget.restart();
-  }
-
-  randomFor(label: string): Uint8Array {
-    return this.#randomFor(this.at, label);
   }
 }
 

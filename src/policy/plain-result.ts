@@ -1,6 +1,5 @@
 import { numberText, RegoNumber, toBigInt, toDouble } from './values/number.ts';
-import { entriesOf, isArray, isObject, RegoObject } from './values/object.ts';
-import { define } from './values/object.ts';
+import { define, entriesOf, isArray, isObject, objectOf, RegoObject } from './values/object.ts';
 import { RegoSet } from './values/set.ts';
 import { toRegoText } from './values/text.ts';
 import type { NumberValue, PlainObject, Value } from './values/value.ts';
@@ -40,5 +39,13 @@ function plainNumber(value: NumberValue): number | bigint {
 }
 
 function keyText(key: Value): string {
-  return typeof key === 'string' ? key : toRegoText(key);
+  return typeof key === 'string' ? key : toRegoText(withLists(key));
+}
+
+/** What JSON can say of a value, its numbers as they are written. */
+function withLists(value: Value): Value {
+  if (value instanceof RegoSet) return value.sorted().map(withLists);
+  if (isArray(value)) return value.map(withLists);
+  if (isObject(value)) return objectOf(entriesOf(value).map(([key, member]) => [keyText(key), withLists(member)]));
+  return value;
 }

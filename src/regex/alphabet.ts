@@ -21,11 +21,12 @@ export interface Alphabet {
 
 export const LATIN = 256;
 const MAX_LETTERS = 250;
-const MAX_EDGES = 20_000;
+const MAX_STARTS = 8_000;
+const MAX_QUESTIONS = 200_000;
 
 /**
  * Splits the code points by the sets of a pattern, and by what its assertions look at. `undefined` for more than 250
- * letters or 20,000 ranges, so that tables stay small.
+ * letters, or so many ranges that this alone would take long.
  */
 export function createAlphabet(
   sets: readonly CharSet[],
@@ -33,7 +34,7 @@ export function createAlphabet(
 ): Alphabet | undefined {
   const splitting = [...sets, ...(looks.lines ? [NEWLINE] : []), ...(looks.words ? [WORD] : [])];
   const starts = startsOf(splitting);
-  if (starts.length > MAX_EDGES || starts.length * splitting.length > MAX_EDGES * 50) return undefined;
+  if (starts.length > MAX_STARTS || starts.length * splitting.length > MAX_QUESTIONS) return undefined;
   const letters = new Uint8Array(starts.length);
   const samples = new Map<string, number>();
   const points: number[] = [];

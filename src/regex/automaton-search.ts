@@ -15,12 +15,12 @@ export function createAutomatonSearch(programs: Programs, prefilters: Prefilters
     return new LazyDfa(new DfaStates({ program, alphabet, longest, counter }), alphabet, counter);
   };
   const ends = dfaOf(false);
-  const matchEnd = (text: string, from: number, any: boolean): number => {
+  const matchEnd = (text: string, from: number, onlyWhether: boolean): number => {
     if (from === 0 && prefilters.mayMatch?.(text) === false) {
       counter.addRead(text.length);
       return NO_MATCH;
     }
-    return ends.matchEnd(text, from, any, prefilters.starts);
+    return ends.matchEnd(text, from, onlyWhether, prefilters.starts);
   };
   let starts: LazyDfa | undefined;
   let backtracker: Backtracker | undefined;
@@ -34,22 +34,24 @@ export function createAutomatonSearch(programs: Programs, prefilters: Prefilters
   const exec = (text: string, from: number, groups: boolean): Places | undefined => {
     const end = matchEnd(text, from, false);
     if (end === NO_MATCH) return undefined;
-    if (end === GAVE_UP) return threads().exec(text, from, text.length, false, groups);
+    if (end === GAVE_UP) return threads().exec(text, { from, end: text.length, fixed: false, groups });
     starts ??= dfaOf(true);
     const start = starts.matchStart(text, from, end);
-    if (start < 0) return threads().exec(text, from, text.length, false, groups);
+    if (start < 0) return threads().exec(text, { from, end: text.length, fixed: false, groups });
     if (!groups || forward.slots === 2) return [start, end];
     backtracker ??= new Backtracker(forward, alphabet, counter);
     return backtracker.takes(end - start)
       ? backtracker.exec(text, start, end)
-      : threads().exec(text, start, end, true, true);
+      : threads().exec(text, { from: start, end, fixed: true, groups });
   };
 
   return {
     weight: 1,
     test: (text) => {
       const end = matchEnd(text, 0, true);
-      return end === GAVE_UP ? threads().exec(text, 0, text.length, false, false) !== undefined : end !== NO_MATCH;
+      return end === GAVE_UP
+        ? threads().exec(text, { from: 0, end: text.length, fixed: false, groups: false }) !== undefined
+        : end !== NO_MATCH;
     },
     exec,
   };

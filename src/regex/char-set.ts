@@ -17,17 +17,24 @@ export class UnsureSyntax extends Error {
 }
 
 export function contains(set: CharSet, codePoint: number): boolean {
-  for (let at = 0; at < set.length; at += 2) {
-    if (codePoint < (set[at] ?? 0)) return false;
-    if (codePoint <= (set[at + 1] ?? 0)) return true;
+  let first = 0;
+  let last = set.length >> 1;
+  // The ranges before `first` begin at the code point or before it, those from `last` on behind it.
+  while (first < last) {
+    const middle = (first + last) >> 1;
+    if ((set[2 * middle] ?? 0) <= codePoint) first = middle + 1;
+    else last = middle;
   }
-  return false;
+  return first > 0 && codePoint <= (set[2 * first - 1] ?? -1);
 }
 
 /** The one code point, or with `fold` all that Unicode's simple folding takes for the same. */
 export function literalSet(codePoint: number, fold: boolean): CharSet {
-  if (!fold) return [codePoint, codePoint];
-  if (codePoint < 0x80) return foldedAscii(codePoint);
+  const ascii = fold ? FOLDED_ASCII : ASCII;
+  return ascii[codePoint] ?? (fold ? foldedSet(codePoint) : [codePoint, codePoint]);
+}
+
+function foldedSet(codePoint: number): CharSet {
   // The NUL, which folds with nothing, keeps re2js from answering with a folded literal.
   const withNul = classSet(`[\\x00\\x{${codePoint.toString(16)}}]`, true);
   return withNul[1] === 0 ? withNul.slice(2) : withNul;
@@ -44,6 +51,9 @@ function foldedAscii(codePoint: number): CharSet {
 
 const KELVIN = 0x212a;
 const LONG_S = 0x17f;
+
+const ASCII: readonly CharSet[] = Array.from({ length: 128 }, (_none, codePoint) => [codePoint, codePoint]);
+const FOLDED_ASCII: readonly CharSet[] = ASCII.map((_set, codePoint) => foldedAscii(codePoint));
 
 /**
  * What a bracket expression, `\p…` or `\d`-like escape stands for, read off what re2js compiles it to: its Unicode tables

@@ -10,12 +10,12 @@ export const UNKNOWN = 0;
 const EDGES = 4;
 
 const MAX_CELLS = 32_768;
-const MAX_KEY_CHARS = 32_768;
+const MAX_KEY_CHARS = 131_072;
 
 /**
  * The states of a lazy DFA (RE2's technique): a state is the instructions to run, in order of preference, with the kind of
  * the code point before them and whether a match ended before that one. A cell holds the row of the state behind a letter,
- * negative where a match ends before that letter. Bounded: 32,768 cells and as many characters of keys, about 350 kB.
+ * negative where a match ends before that letter. Bounded: 32,768 cells and 131,072 characters of keys, about 500 kB.
  */
 export class DfaStates {
   readonly stride: number;
@@ -132,26 +132,20 @@ export class DfaStates {
         visits++;
         const argument = args[pc] ?? 0;
         const target = next[pc] ?? 0;
-        switch (ops[pc]) {
-          case OP.take:
-            if (letter === this.end || this.#alphabet.members[argument]?.[letter] !== 1) break;
-            if (this.#kept[target] === stamp) break;
-            this.#kept[target] = stamp;
-            targets.push(target);
-            break;
-          case OP.split:
-            stack.push(argument, target);
-            break;
-          case OP.look:
-            if (holds(argument, before, after)) stack.push(target);
-            break;
-          case OP.note:
-            stack.push(target);
-            break;
-          default:
-            matched = true;
-            // What is preferred less than this match is out.
-            if (!this.#longest) stack.length = 0;
+        const op = ops[pc];
+        if (op === OP.take) {
+          if (letter === this.end || this.#alphabet.members[argument]?.[letter] !== 1) continue;
+          if (this.#kept[target] === stamp) continue;
+          this.#kept[target] = stamp;
+          targets.push(target);
+        } else if (op === OP.match) {
+          matched = true;
+          // What is preferred less than this match is out.
+          if (!this.#longest) stack.length = 0;
+        } else if (op === OP.split) {
+          stack.push(argument, target);
+        } else if (op === OP.note || holds(argument, before, after)) {
+          stack.push(target);
         }
       }
     }

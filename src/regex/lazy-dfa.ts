@@ -27,10 +27,10 @@ export class LazyDfa {
   }
 
   /**
-   * The end of the leftmost match at `from` or behind it, {@link NO_MATCH} or {@link GAVE_UP}; with `any`, some place where
+   * The end of the leftmost match at `from` or behind it, {@link NO_MATCH} or {@link GAVE_UP}; with `onlyWhether`, some place where
    * it is sure that there is a match. `starts` says where one may begin.
    */
-  matchEnd(text: string, from: number, any: boolean, starts: Prefilter | undefined): number {
+  matchEnd(text: string, from: number, onlyWhether: boolean, starts: Prefilter | undefined): number {
     const states = this.#states;
     const { dead, idle } = states;
     const { latin } = this.#alphabet;
@@ -75,7 +75,7 @@ export class LazyDfa {
       }
       if (cell < 0) {
         found = at;
-        if (any) break;
+        if (onlyWhether) break;
         cell = -cell;
       }
       if (cell === dead || at >= length) break;

@@ -34,13 +34,13 @@ export function readEscape(pattern: string, at: number): Escape {
     return { end: HEX.lastIndex, codePoint };
   }
   const char = pattern[at + 1] ?? '';
-  const codePoint = CONTROLS.get(char) ?? (PUNCTUATION.test(char) ? char.charCodeAt(0) : undefined);
+  const codePoint = CONTROLS.get(char) ?? (char === '' || NO_PUNCTUATION.test(char) ? undefined : char.charCodeAt(0));
   if (codePoint === undefined) throw new UnsureSyntax('an escape');
   return { end: at + 2, codePoint };
 }
 
-/** ASCII that is neither a letter nor a digit. */
-const PUNCTUATION = /^[\x00-\x2f:-@[-`{-\x7f]$/;
+/** Of ASCII everything but letters and digits may be escaped. */
+const NO_PUNCTUATION = /[0-9A-Za-z\u0080-\uffff]/;
 
 /** The place behind the bracket expression that starts at `at`. What stands in it is for {@link classSet}. */
 export function readBracket(pattern: string, at: number): number {

@@ -7,10 +7,10 @@ import { LOOK, type Look, type Node, type ParsedPattern } from './syntax-tree.ts
  * what is odd: whether a pattern is one is for re2js to say.
  */
 export function parsePattern(pattern: string): ParsedPattern {
-  const reader: Reader = { pattern, at: 0, flags: NO_FLAGS, groupNames: [undefined], depth: 0 };
+  const reader: Reader = { pattern, at: 0, flags: NO_FLAGS, groupNames: [undefined], repeated: [], depth: 0 };
   const root = readChoice(reader);
   if (reader.at !== pattern.length) throw new UnsureSyntax('unexpected )');
-  return { root, groupNames: reader.groupNames };
+  return { root, groupNames: reader.groupNames, judged: withoutNames(pattern, reader.repeated) };
 }
 
 interface Flags {
@@ -27,10 +27,22 @@ interface Reader {
   at: number;
   flags: Flags;
   readonly groupNames: (string | undefined)[];
+  /** Where groups begin whose name an earlier one has, and where their names end. */
+  readonly repeated: (readonly [start: number, end: number])[];
   depth: number;
 }
 
 const MAX_DEPTH = 250;
+
+function withoutNames(pattern: string, groups: Reader['repeated']): string {
+  let out = '';
+  let from = 0;
+  for (const [start, end] of groups) {
+    out += `${pattern.slice(from, start)}(`;
+    from = end;
+  }
+  return out + pattern.slice(from);
+}
 
 function readChoice(reader: Reader): Node {
   if (++reader.depth > MAX_DEPTH) throw new UnsureSyntax('nests too deeply');
@@ -81,7 +93,8 @@ function readRepeat(reader: Reader): { min: number; max: number; greedy: boolean
     min = Number(counts[1]);
     if (counts[2] === undefined) max = min;
     else if (counts[3] !== undefined) max = Number(counts[3]);
-    if (min > MAX_COUNT || (max !== Infinity && (max > MAX_COUNT || min > max))) throw new UnsureSyntax('a repeat count');
+    if (min > MAX_COUNT || (max !== Infinity && (max > MAX_COUNT || min > max)))
+      throw new UnsureSyntax('a repeat count');
     reader.at = COUNTS.lastIndex;
   } else if (char === '*' || char === '+' || char === '?') {
     reader.at++;
@@ -150,10 +163,11 @@ function readBackslash(reader: Reader): readonly Node[] {
     reader.at = end === -1 ? pattern.length : end + 2;
     return Array.from(quoted, (each) => setNode(literalSet(each.codePointAt(0) ?? 0, flags.i)));
   }
-  const escape = readEscape(pattern, at);
-  reader.at = escape.end;
-  if (escape.codePoint !== undefined) return [setNode(literalSet(escape.codePoint, flags.i))];
-  return [setNode(classSet(pattern.slice(at, escape.end), flags.i))];
+  const { end, codePoint } = readEscape(pattern, at);
+  reader.at = end;
+  return [
+    setNode(codePoint === undefined ? classSet(pattern.slice(at, end), flags.i) : literalSet(codePoint, flags.i)),
+  ];
 }
 
 const NAMED = /\(\?P?<([A-Za-z0-9_]+)>/y;
@@ -169,7 +183,7 @@ function readGroup(reader: Reader): readonly Node[] {
   const name = NAMED.exec(pattern)?.[1];
   if (name !== undefined) {
     reader.at = NAMED.lastIndex;
-    if (reader.groupNames.includes(name)) throw new UnsureSyntax('a name twice');
+    if (reader.groupNames.includes(name)) reader.repeated.push([at, reader.at]);
     return [readCapture(reader, name)];
   }
   FLAGS.lastIndex = at;

@@ -3,8 +3,8 @@ import { createAutomatonSearch } from './automaton-search.ts';
 import { UnsureSyntax } from './char-set.ts';
 import { RegexCostError, StepCounter } from './cost.ts';
 import { parsePattern } from './parse.ts';
-import { compilePrograms } from './program.ts';
 import { createPrefilters } from './prefilter.ts';
+import { compilePrograms } from './program.ts';
 import { createRe2jsSearch } from './re2js-search.ts';
 import type { Search } from './search.ts';
 import { isAnchored, sizeOf } from './syntax-tree.ts';
@@ -13,8 +13,8 @@ import type { Places } from './thread-machine.ts';
 /** In UTF-16 code units. */
 export const MAX_PATTERN_LENGTH = 32_768;
 
-/** In instructions, with repeats written out: `(abc){1000}` has about 4,000. */
-export const MAX_PATTERN_SIZE = 20_000;
+/** In instructions, with repeats written out: `(abc){1000}` has about 6,000. */
+export const MAX_PATTERN_SIZE = 60_000;
 
 /** A pattern that is none, or is too large. */
 export class RegexError extends Error {
@@ -36,13 +36,13 @@ export interface SearchLimits {
 
 /**
  * A compiled pattern. Every search takes time linear in the text, at worst the pattern's size times the text's length.
- * It keeps at most about 2 MB, usually some 20 kB.
+ * It keeps at most about 5 MB (10 MB where re2js has to search), usually some 20 kB.
  */
 export interface Regex {
   readonly pattern: string;
   /** Without group 0. */
   readonly groupCount: number;
-  /** At 0 the whole match, which has none. */
+  /** At 0 the whole match, which has none. Go lets groups share a name; the first that took part counts. */
   readonly groupNames: readonly (string | undefined)[];
   /** About how many steps a code unit of text costs, of a nanosecond or some; an integer of 1 or more. */
   readonly weight: number;
@@ -111,15 +111,18 @@ function compileSearch(pattern: string, counter: StepCounter): CompiledSearch {
   if (parsed === undefined ? mayBeLarge(pattern) : sizeOf(parsed.root) > MAX_PATTERN_SIZE) {
     throw new RegexError(`error parsing regexp: expression too large: more than ${MAX_PATTERN_SIZE} instructions`);
   }
-  const compiled = compileWithRe2js(pattern);
-  if (parsed === undefined) return leaveToRe2js(compiled, counter);
-  const groupCount = parsed.groupNames.length - 1;
+  const compiled = compileWithRe2js(parsed?.judged ?? pattern);
+  const search = createRe2jsSearch(compiled, counter);
+  const groupCount = compiled.groupCount();
   // Two readers that do not agree on the groups do not agree on the pattern.
-  if (compiled.groupCount() !== groupCount) return leaveToRe2js(compiled, counter);
+  if (parsed?.groupNames.length !== groupCount + 1) return { search, groupNames: groupNamesOf(compiled) };
   const anchored = isAnchored(parsed.root);
   const programs = compilePrograms(parsed.root, groupCount, anchored);
-  if (programs === undefined) return leaveToRe2js(compiled, counter);
-  return { search: createAutomatonSearch(programs, createPrefilters(parsed.root, anchored), counter), groupNames: parsed.groupNames };
+  if (programs === undefined) return { search, groupNames: parsed.groupNames };
+  return {
+    search: createAutomatonSearch(programs, createPrefilters(parsed.root, anchored), counter),
+    groupNames: parsed.groupNames,
+  };
 }
 
 function tryParse(pattern: string): ReturnType<typeof parsePattern> | undefined {
@@ -131,10 +134,12 @@ function tryParse(pattern: string): ReturnType<typeof parsePattern> | undefined 
   }
 }
 
-/** Nested counts multiply to 1,000 at most. */
+/** Of a pattern that was not read: nested counts multiply to 1,000 at most. */
 function mayBeLarge(pattern: string): boolean {
-  return pattern.includes('{') && pattern.length * 1_000 > MAX_PATTERN_SIZE * 50;
+  return pattern.includes('{') && pattern.length > MAX_UNREAD_LENGTH;
 }
+
+const MAX_UNREAD_LENGTH = 1_000;
 
 /** re2js is the judge of what is a pattern. */
 function compileWithRe2js(pattern: string): RE2JS {
@@ -146,10 +151,10 @@ function compileWithRe2js(pattern: string): RE2JS {
   }
 }
 
-function leaveToRe2js(compiled: RE2JS, counter: StepCounter): CompiledSearch {
+function groupNamesOf(compiled: RE2JS): readonly (string | undefined)[] {
   const groupNames: (string | undefined)[] = Array.from({ length: compiled.groupCount() + 1 });
   for (const [name, group] of Object.entries(compiled.namedGroups())) groupNames[group] = name;
-  return { search: createRe2jsSearch(compiled, counter), groupNames };
+  return groupNames;
 }
 
 /** Beyond this a text is read again and again: `.*x|a` on `aaaa…` would take time that grows as its square. */

@@ -27,6 +27,8 @@ export interface ParsedPattern {
   readonly root: Node;
   /** Group 0 is the whole match; a group without a name has `undefined`. */
   readonly groupNames: readonly (string | undefined)[];
+  /** The pattern for re2js, which refuses a name that two groups have; Go takes it. */
+  readonly judged: string;
 }
 
 /** About how many instructions a node compiles to, repeats written out. */

@@ -1,10 +1,12 @@
 import type { ConformanceEngine, EngineName } from './engine.ts';
+import { createJsUnderTest } from './js-under-test.ts';
 import { createWasmUnderTest } from './wasm-under-test.ts';
 
+/** An engine as the service has it, with all that its policies may call. */
 export function createEngine(name: EngineName): ConformanceEngine {
   switch (name) {
     case 'js':
-      throw new Error('not there yet');
+      return createJsUnderTest();
     case 'wasm':
       return createWasmUnderTest();
   }

@@ -44,7 +44,9 @@ function readOwn(): readonly object[] {
     // Ours, and the program refuses what is no case.
     const { names, words, cases } = parse(readFileSync(join(OWN, name), 'utf8')) as OwnFile;
     if (names !== undefined) {
-      return cases.flatMap((one) => names.map((key) => toCase(one, key, (text) => fill(text, '"@"', JSON.stringify(key)))));
+      return cases.flatMap((one) =>
+        names.map((key) => toCase(one, key, (text) => fill(text, '"@"', JSON.stringify(key)))),
+      );
     }
     if (words !== undefined) {
       return cases.flatMap((one) => words.map((word) => toCase(one, word, (text) => fill(text, '@', word))));

@@ -6,7 +6,7 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { requireTool } from '../support/tools.ts';
-import { loadSuite } from './conformance-case.ts';
+import { type ConformanceCase, loadSuite } from './conformance-case.ts';
 import { ENGINE_NAMES, type EngineName } from './engine.ts';
 import { createEngine } from './engines.ts';
 import { loadOwnCases } from './own-cases.ts';
@@ -18,7 +18,7 @@ const { values } = parseArgs({
     /** Where the figures go as JSON. */
     json: { type: 'string' },
     engine: { type: 'string' },
-    /** Only cases whose name holds this; the list of unsupported cases is then not held to be complete. */
+    /** Only cases whose name holds this, or which call the builtin `builtin:NAME`. */
     case: { type: 'string' },
     /** Prints the policy of each wrong case too. */
     verbose: { type: 'boolean', default: false },
@@ -27,11 +27,15 @@ const { values } = parseArgs({
 
 const PROGRESS_EVERY = 600;
 const SHOWN_CHARACTERS = 2_000;
+const BUILTIN = 'builtin:';
+
+// As in the service.
+Object.freeze(Object.prototype);
 
 const program = requireTool('conformance');
 const all = [...loadSuite(program), ...(await loadOwnCases(program))];
 const part = values.case;
-const cases = part === undefined ? all : all.filter(({ name }) => name.includes(part));
+const cases = part === undefined ? all : all.filter((subject) => isWanted(subject, part));
 const names = new Set(cases.map(({ name }) => name));
 const unsupported = readUnsupported();
 const figures: Partial<Record<EngineName, object>> = {};
@@ -55,6 +59,10 @@ for (const name of ENGINE_NAMES) {
   if (report.wrong.length > 0) process.exitCode = 1;
 }
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`);
+
+function isWanted({ name, builtins }: ConformanceCase, wanted: string): boolean {
+  return wanted.startsWith(BUILTIN) ? builtins.includes(wanted.slice(BUILTIN.length)) : name.includes(wanted);
+}
 
 function print(engine: EngineName, { name, problem, subject }: WrongCase): void {
   console.info(`${engine}: ${name}: ${shortened(problem)}`);

@@ -1,5 +1,5 @@
 import { isNumber, numberText } from '../../src/policy/values/number.ts';
-import { entriesOf, isArray, isObject } from '../../src/policy/values/object.ts';
+import { entriesOf, isArray, isObject, sortedEntries } from '../../src/policy/values/object.ts';
 import { RegoSet } from '../../src/policy/values/set.ts';
 import { toRegoText } from '../../src/policy/values/text.ts';
 import type { ObjectValue, Value } from '../../src/policy/values/value.ts';
@@ -54,8 +54,17 @@ function sameEntries(wanted: ObjectValue, got: ObjectValue, mode: Sameness): boo
   );
 }
 
+/** What OPA's JSON makes of a key: of one that is no text, its JSON. */
 function keyText(key: Value): string {
-  return typeof key === 'string' ? key : toRegoText(key);
+  return typeof key === 'string' ? key : jsonText(key);
+}
+
+function jsonText(value: Value): string {
+  if (value instanceof RegoSet) return `[${value.sorted().map(jsonText).join(',')}]`;
+  if (isArray(value)) return `[${value.map(jsonText).join(',')}]`;
+  if (!isObject(value)) return toRegoText(value);
+  const members = sortedEntries(value).map(([key, member]) => `${JSON.stringify(keyText(key))}:${jsonText(member)}`);
+  return `{${members.join(',')}}`;
 }
 
 /** One text for all spellings of a decimal: its sign, its digits without outer zeros, and its power of ten. */

@@ -1,7 +1,7 @@
 import { BUILTINS } from '../../src/policy/builtins/all.ts';
 import { BuiltinFailure } from '../../src/policy/builtins/builtin.ts';
 import { createHost } from '../../src/policy/host.ts';
-import { createWasmInstance, EvaluationFault, type WasmInstance, WORK_BYTES } from '../../src/policy/opa-wasm.ts';
+import { createWasmInstance, EvaluationFault, type WasmInstance } from '../../src/policy/opa-wasm.ts';
 import { RegoSet } from '../../src/policy/values/set.ts';
 import { parseRegoText } from '../../src/policy/values/text.ts';
 import { pagesOf } from '../../src/policy/wasm-memory.ts';
@@ -21,8 +21,9 @@ export function createWasmUnderTest(): ConformanceEngine {
     const data = Buffer.from(subject.data);
     const parts = {
       module: new WebAssembly.Module(subject.wasm()),
-      initialPages: pagesOf(WORK_BYTES),
-      maximumPages: pagesOf(64 * WORK_BYTES),
+      // The cases are small, and a large memory costs more to make than most of them to run.
+      initialPages: pagesOf(2 * MEGABYTE),
+      maximumPages: pagesOf(256 * MEGABYTE),
       callBuiltin: (name: string, args: Parameters<typeof host.call>[1]) => {
         try {
           return host.call(name, args);
@@ -68,5 +69,7 @@ export function createWasmUnderTest(): ConformanceEngine {
     },
   };
 }
+
+const MEGABYTE = 1_048_576;
 
 const CONFLICT = /var assignment conflict|object insert conflict/;

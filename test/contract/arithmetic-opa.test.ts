@@ -95,7 +95,8 @@ function textOf({ operation, operands }: Case): string {
 function evaluateWithOpa(cases: readonly Case[]): readonly string[] {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-arithmetic-'));
   try {
-    const rows = cases.map(({ operation, operands }) => `{"o": "${operation}", "v": [${operands.join(', ')}]}`);
+    // With the index no case equals another: OPA takes one's answer for the other's, and -0 for 0.
+    const rows = cases.map(({ operation, operands }, index) => `{"i": ${index}, "o": "${operation}", "v": [${operands.join(', ')}]}`);
     writeFileSync(join(folder, 'arithmetic.rego'), REGO);
     writeFileSync(join(folder, 'data.json'), `{"cases": [${rows.join(',\n')}]}`);
     const out = execFileSync(requireTool('opa'), ['eval', '-f', 'json', '-d', folder, 'data.arithmetic.texts'], {

@@ -29,6 +29,7 @@ const ENTRYPOINTS = [
   'reasons',
   'conflict',
   'costly',
+  'endless',
   'limits',
   'lenient',
   'constant',
@@ -40,8 +41,16 @@ const DATA = JSON.parse(`{
   "hostile": {"__proto__": [1, 2], "constructor": "abc", "toString": {}, "": [0]}
 }`) as unknown;
 
-/** What every policy engine must do, whatever it is made of. A second engine joins by calling this with its maker. */
-export function describePolicyEngine(name: string, create: CreateEngine): void {
+/** What an engine's own nature decides. */
+export interface EngineNature {
+  /** It runs `policy.wasm`: it reads that, it has a memory that may be full, and an abort costs it an instance. */
+  readonly runsModule: boolean;
+  /** It ends an evaluation that is over its budget; another can only say so. */
+  readonly interrupts: boolean;
+}
+
+/** What every policy engine must do, whatever it is made of. Another joins by calling this with its maker. */
+export function describePolicyEngine(name: string, create: CreateEngine, nature: EngineNature): void {
   describeWith(['opa'], `policy engine ${name}`, () => {
     let compiled: CompiledPolicy;
     const loaded: LoadedPolicy[] = [];
@@ -195,7 +204,7 @@ export function describePolicyEngine(name: string, create: CreateEngine): void {
       }
     });
 
-    test('never answers on what an aborted evaluation left behind', async () => {
+    test.runIf(nature.runsModule)('never answers on what an aborted evaluation left behind', async () => {
       const policy = await load();
       const conflict = policyInput({ identity: { kind: 'jwt', subject: 'conflict' } });
       const outcomes: string[] = [];
@@ -266,7 +275,7 @@ export function describePolicyEngine(name: string, create: CreateEngine): void {
       expect(answers).toEqual(Array.from({ length: 200 }, (_, index) => index + 1));
     });
 
-    test('flags and counts what took longer than the budget', async () => {
+    test.skipIf(nature.interrupts)('flags and counts what took longer than the budget', async () => {
       const clock = steppingClock();
       const policy = await load({ clock, config: { budget_ms: 5 } });
       clock.stepMs = 5;
@@ -277,7 +286,25 @@ export function describePolicyEngine(name: string, create: CreateEngine): void {
       expect(policy.budgetOverruns()).toBe(1);
     });
 
-    test('counts an overrun that ends in a fault', async () => {
+    test.runIf(nature.interrupts)('ends what takes longer than the budget, and answers again afterwards', async () => {
+      const clock = steppingClock();
+      clock.stepMs = 6;
+      const policy = await load({ clock, config: { budget_ms: 5 } });
+      expect(faultOf(() => policy.evaluate('behaviour/costly', policyInput({}), AT)).code).toBe('policy_budget');
+      expect(policy.budgetOverruns()).toBe(1);
+      expect(policy.evaluate('behaviour/is_zero', policyInput({}), AT)).toEqual({ value: 0, overBudget: false });
+      clock.stepMs = 0;
+      expect(policy.evaluate('behaviour/is_zero', policyInput({}), AT).value).toBe(0);
+      expect(policy.budgetOverruns()).toBe(1);
+    });
+
+    test.runIf(nature.interrupts)('ends what would never end, though the clock stands still', async () => {
+      const policy = await load({ config: { budget_ms: 5 } });
+      expect(faultOf(() => policy.evaluate('behaviour/endless', policyInput({}), AT)).code).toBe('policy_budget');
+      expect(policy.evaluate('behaviour/is_zero', policyInput({}), AT).value).toBe(0);
+    });
+
+    test.skipIf(nature.interrupts)('counts an overrun that ends in a fault', async () => {
       const clock = steppingClock();
       const policy = await load({ clock, config: { budget_ms: 5 } });
       clock.stepMs = 6;
@@ -354,7 +381,7 @@ export function describePolicyEngine(name: string, create: CreateEngine): void {
     const other = (rego: string, entrypoints: readonly string[] = ['behaviour/x']) =>
       compilePolicy({ rego: { 'b.rego': `package behaviour\n\n${rego}\n` }, entrypoints });
 
-    test.each<[string, PolicyLoadCode, string, () => CompiledPolicy]>([
+    const refusals: readonly [string, PolicyLoadCode, string, () => CompiledPolicy][] = [
       [
         'a call of the network',
         'forbidden_builtin',
@@ -392,7 +419,9 @@ export function describePolicyEngine(name: string, create: CreateEngine): void {
         'crypto.md5',
         () => ({ ...other('x := 1'), wasm: other('x := crypto.md5("a")').wasm }),
       ],
-    ])(
+    ];
+    const ofModule: readonly PolicyLoadCode[] = ['invalid_wasm', 'plan_wasm_disagree'];
+    test.each(refusals.filter(([, code]) => nature.runsModule || !ofModule.includes(code)))(
       'refuses %s: %s',
       async (_name, code, named, make) => {
         const error = await create()
@@ -412,7 +441,7 @@ export function describePolicyEngine(name: string, create: CreateEngine): void {
       });
     });
 
-    test('refuses data that the memory cannot hold', async () => {
+    test.runIf(nature.runsModule)('refuses data that the memory cannot hold', async () => {
       const data = Buffer.from(JSON.stringify({ facts: Array.from({ length: 600_000 }, (_, index) => [index]) }));
       await expect(create({ config: { memory_max_mb: 32 } }).load({ ...compiled, data })).rejects.toMatchObject({
         code: 'memory_exceeded',

@@ -1,4 +1,5 @@
 import { describePolicyEngine } from './policy-engine.suite.ts';
-import { createWasmEngineForTest } from './policy-support/engine.ts';
+import { createJsEngineForTest, createWasmEngineForTest } from './policy-support/engine.ts';
 
-describePolicyEngine('wasm', createWasmEngineForTest);
+describePolicyEngine('wasm', createWasmEngineForTest, { runsModule: true, interrupts: false });
+describePolicyEngine('js', createJsEngineForTest, { runsModule: false, interrupts: true });

@@ -105,7 +105,7 @@ function mayImport(path: string, target: string, typeOnly: boolean): boolean {
   if (from === 'config') return posix.basename(target) === 'config.ts';
   if (from === 'bundle-server') return ['bundle', 'decision', 'telemetry', 'listener'].includes(to);
   if (from === 'cli') return ['config', 'decision', 'telemetry', 'bundle-server', ...FAMILIES].includes(to);
-  if (isFamily(from)) return ['decision', 'telemetry'].includes(to);
+  if (isFamily(from)) return ['decision', 'telemetry', 'regex'].includes(to);
   // A folder that the table does not know must be added to it first.
   return false;
 }
@@ -117,6 +117,7 @@ function isFamily(layer: string): boolean {
 function packageFault(path: string, specifier: string): string | undefined {
   const layer = layerOf(path);
   if (layer === 'decision') return 'decision/ imports nothing outside itself';
+  if (layer === 'regex' && specifier !== 're2js') return 'regex/ imports re2js only';
   if (specifier.startsWith('@open-policy-agent/opa-wasm') && path !== 'src/policy/opa-wasm.ts') {
     return 'only src/policy/opa-wasm.ts imports the SDK';
   }

@@ -1,30 +1,36 @@
-/** Go's `time.ParseDuration` with OPA's further units: days, weeks, and years of 365 days; `undefined` if malformed. */
-export function parseDurationNs(text: string): bigint | undefined {
-  const signed = /^[+-]/.test(text);
+import { quoteBytes } from './quote-bytes.ts';
+
+/**
+ * Nanoseconds by Go's `time.ParseDuration` with OPA's further units: days, weeks, and years of 365 days. A text is what
+ * is wrong instead: `invalid duration`.
+ */
+export function parseDurationNs(text: string): bigint | string {
+  const signed = text.startsWith('-') || text.startsWith('+');
   const negative = text.startsWith('-');
   const rest = signed ? text.slice(1) : text;
   if (rest === '0') return 0n;
-  if (rest === '') return undefined;
+  if (rest === '') return INVALID;
+  // OPA reads texts with one of its own units by its own grammar, which says less of what is wrong.
+  const extended = /[dwy]/.test(text);
   let total = 0n;
-  let at = 0;
-  SEGMENT.lastIndex = 0;
-  while (at < rest.length) {
+  for (let at = 0; at < rest.length; ) {
     SEGMENT.lastIndex = at;
-    const match = SEGMENT.exec(rest);
-    const [all = '', integer = '', fraction = '', unit = ''] = match ?? [];
-    if (match === null || (integer === '' && fraction === '')) return undefined;
+    const [all = '', integer = '', fraction = '', unit = ''] = SEGMENT.exec(rest) ?? [];
+    if (integer === '' && fraction === '') return INVALID;
+    if (unit === '') return extended ? INVALID : 'missing unit in duration';
     const ns = segmentNs(integer, fraction, unit);
-    if (ns === undefined) return undefined;
+    if (ns === undefined) return extended ? INVALID : `unknown unit ${quoteBytes(unit)} in duration`;
     total += ns;
-    if (total > INT64_END) return undefined;
+    if (total > INT64_END) return INVALID;
     at += all.length;
   }
-  if (!negative && total === INT64_END) return undefined;
+  if (!negative && total === INT64_END) return INVALID;
   return negative ? -total : total;
 }
 
+const INVALID = 'invalid duration';
 const INT64_END = 2n ** 63n;
-const SEGMENT = /([0-9]*)(?:\.([0-9]*))?([^0-9.]+)/y;
+const SEGMENT = /([0-9]*)(?:\.([0-9]*))?([^0-9.]*)/y;
 
 const UNITS: ReadonlyMap<string, bigint> = new Map([
   ['ns', 1n],
@@ -56,7 +62,7 @@ function segmentNs(integer: string, fraction: string, unit: string): bigint | un
   const digits = fraction.slice(0, 18);
   const scaled = digits === '' ? 0 : Number(digits) * (Number(factor) / 10 ** digits.length);
   const ns = BigInt(integer || '0') * factor + BigInt(Math.trunc(scaled));
-  return ns > INT64_END ? undefined : ns;
+  return ns;
 }
 
 function plain(value: number): string {

@@ -1,20 +1,68 @@
-import { isRegoArray, RegoObject, RegoSet, type RegoValue } from '../rego-value.ts';
-import { asString, type Builtin, type Builtins, FAILED, objectAt, stringAt } from './builtin.ts';
+import { textEntries } from '../values/json-text.ts';
+import { define, isArray } from '../values/object.ts';
+import { RegoSet } from '../values/set.ts';
+import { toRegoText } from '../values/text.ts';
+import type { PlainObject, Value } from '../values/value.ts';
+import { base64Mistake, decodeBase64, decodeBase64Url } from './base64.ts';
+import {
+  type Builtin,
+  type BuiltinContext,
+  type Builtins,
+  builtinFailure,
+  objectOperand,
+  operandFailure,
+  textOperand,
+} from './builtin.ts';
 import { toText } from './bytes.ts';
 
-/** OPA's encodings that Wasm leaves to the host, but for YAML. */
+/** OPA's encodings but for JSON and YAML. Decoded bytes that are no UTF-8 fail the evaluation. */
 export const ENCODING_BUILTINS: Builtins = new Map<string, Builtin>([
-  ['hex.encode', (args) => Buffer.from(stringAt(args, 0)).toString('hex')],
-  ['hex.decode', (args) => decodeHex(stringAt(args, 0))],
-  ['base64url.encode_no_pad', (args) => Buffer.from(stringAt(args, 0)).toString('base64url')],
-  ['urlquery.encode', (args) => queryEscape(stringAt(args, 0))],
-  ['urlquery.decode', (args) => queryUnescape(stringAt(args, 0))],
-  ['urlquery.encode_object', (args) => encodeQuery(objectAt(args, 0))],
-  ['urlquery.decode_object', (args) => decodeQuery(stringAt(args, 0))],
+  ['base64.encode', (context, text) => bytesOf(context, text).toString('base64')],
+  ['base64.decode', (context, text) => decoded(context, decodeBase64(textOperand(context, text, 1), 'standard'))],
+  ['base64.is_valid', (_, text) => typeof text === 'string' && typeof decodeBase64(text, 'standard') !== 'number'],
+  ['base64url.encode', (context, text) => padded(bytesOf(context, text).toString('base64url'))],
+  ['base64url.encode_no_pad', (context, text) => bytesOf(context, text).toString('base64url')],
+  ['base64url.decode', decodeUrl],
+  ['hex.encode', (context, text) => bytesOf(context, text).toString('hex')],
+  ['hex.decode', decodeHex],
+  ['urlquery.encode', (context, text) => queryEscape(textOperand(context, text, 1))],
+  ['urlquery.decode', (context, text) => queryUnescape(context, textOperand(context, text, 1))],
+  ['urlquery.encode_object', encodeQuery],
+  ['urlquery.decode_object', decodeQuery],
 ]);
 
-function decodeHex(text: string): string {
-  if (text.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(text)) throw FAILED;
+function bytesOf(context: BuiltinContext, value: Value): Buffer {
+  return Buffer.from(textOperand(context, value, 1));
+}
+
+function padded(text: string): string {
+  return text + '='.repeat((4 - (text.length % 4)) % 4);
+}
+
+function decoded(context: BuiltinContext, result: Buffer | number): string {
+  if (typeof result === 'number') throw builtinFailure(context, base64Mistake(result));
+  return toText(result);
+}
+
+function decodeUrl(context: BuiltinContext, value: Value): string {
+  const text = textOperand(context, value, 1);
+  if (!text.endsWith('=') && Buffer.byteLength(text) % 4 === 1) {
+    throw builtinFailure(context, `illegal base64url string: ${text}`);
+  }
+  return decoded(context, decodeBase64Url(text));
+}
+
+const NO_HEX = /[^0-9a-fA-F]/;
+
+function decodeHex(context: BuiltinContext, value: Value): string {
+  const text = textOperand(context, value, 1);
+  const wrong = text.search(NO_HEX);
+  if (wrong >= 0) {
+    const byte = Buffer.from(text.slice(wrong)).at(0) ?? 0;
+    const hex = byte.toString(16).toUpperCase().padStart(4, '0');
+    throw builtinFailure(context, `encoding/hex: invalid byte: U+${hex} '${String.fromCharCode(byte)}'`);
+  }
+  if (text.length % 2 !== 0) throw builtinFailure(context, 'encoding/hex: odd length hex string');
   return toText(Buffer.from(text, 'hex'));
 }
 
@@ -27,9 +75,13 @@ function queryEscape(text: string): string {
   );
 }
 
-function queryUnescape(text: string): string {
-  if (/%(?![0-9a-fA-F]{2})/.test(text)) throw FAILED;
-  if (!/[%+]/.test(text)) return text;
+const BAD_ESCAPE = /%(?![0-9a-fA-F]{2})/;
+const ESCAPED = /[%+]/;
+
+function queryUnescape(context: BuiltinContext, text: string): string {
+  const wrong = text.search(BAD_ESCAPE);
+  if (wrong >= 0) throw builtinFailure(context, `invalid URL escape ${toRegoText(text.slice(wrong, wrong + 3))}`);
+  if (!ESCAPED.test(text)) return text;
   const bytes = Buffer.from(text.replaceAll('+', ' '));
   const out = Buffer.alloc(bytes.length);
   let length = 0;
@@ -45,37 +97,41 @@ function queryUnescape(text: string): string {
   return toText(out.subarray(0, length));
 }
 
-function encodeQuery(object: RegoObject): string {
+function encodeQuery(context: BuiltinContext, value: Value): string {
   const pairs: string[] = [];
-  const names = object.entries.map(([name]) => asString(name));
-  for (const name of [...new Set(names)].sort(compareBytes)) {
-    for (const value of queryValues(object.get(name))) pairs.push(`${queryEscape(name)}=${queryEscape(value)}`);
+  for (const [name, member] of textEntries(objectOperand(context, value, 1))) {
+    const values = typeof member === 'string' ? [member] : listOf(member);
+    if (values === undefined) throw wrongValues(context);
+    for (const each of values) {
+      if (typeof each !== 'string') throw wrongValues(context);
+      pairs.push(`${queryEscape(name)}=${queryEscape(each)}`);
+    }
   }
   return pairs.join('&');
 }
 
-function queryValues(value: RegoValue | undefined): readonly string[] {
-  if (typeof value === 'string') return [value];
-  if (isRegoArray(value)) return value.map(asString);
-  if (value instanceof RegoSet) return value.items.map(asString).sort(compareBytes);
-  throw FAILED;
+function listOf(value: Value): readonly Value[] | undefined {
+  if (isArray(value)) return value;
+  return value instanceof RegoSet ? value.sorted() : undefined;
 }
 
-function compareBytes(left: string, right: string): number {
-  return Buffer.compare(Buffer.from(left), Buffer.from(right));
+function wrongValues(context: BuiltinContext): Error {
+  return operandFailure(context, 1, 'values must be string, array[string], or set[string]');
 }
 
-function decodeQuery(query: string): RegoObject {
+function decodeQuery(context: BuiltinContext, value: Value): PlainObject {
   const values = new Map<string, string[]>();
-  for (const piece of query.split('&')) {
+  for (const piece of textOperand(context, value, 1).split('&')) {
     if (piece === '') continue;
-    if (piece.includes(';')) throw FAILED;
+    if (piece.includes(';')) throw builtinFailure(context, 'invalid semicolon separator in query');
     const cut = piece.indexOf('=');
-    const name = queryUnescape(cut < 0 ? piece : piece.slice(0, cut));
-    const value = cut < 0 ? '' : queryUnescape(piece.slice(cut + 1));
+    const name = queryUnescape(context, cut < 0 ? piece : piece.slice(0, cut));
+    const text = cut < 0 ? '' : queryUnescape(context, piece.slice(cut + 1));
     const known = values.get(name);
-    if (known === undefined) values.set(name, [value]);
-    else known.push(value);
+    if (known === undefined) values.set(name, [text]);
+    else known.push(text);
   }
-  return new RegoObject([...values]);
+  const object: PlainObject = {};
+  for (const [name, list] of values) define(object, name, list);
+  return object;
 }

@@ -3,14 +3,22 @@
  * even, exponents of at least two digits.
  */
 export function formatDecimal(value: number, places: number): string {
+  if (places > EXACT_PLACES) return formatDecimal(value, EXACT_PLACES) + '0'.repeat(places - EXACT_PLACES);
   const digits = roundedQuotient(value, places)
     .toString()
     .padStart(places + 1, '0');
   return places === 0 ? digits : `${digits.slice(0, -places)}.${digits.slice(-places)}`;
 }
 
+/** No double has a digit other than 0 beyond as many places. */
+const EXACT_PLACES = 1_100;
+
 /** `%e` with so many digits behind the point. */
 export function formatExponent(value: number, places: number): string {
+  if (places > EXACT_PLACES) {
+    const [digits, exponent] = formatExponent(value, EXACT_PLACES).split('e');
+    return `${digits}${'0'.repeat(places - EXACT_PLACES)}e${exponent}`;
+  }
   if (value === 0) return `${withPoint('0'.repeat(places + 1))}e+00`;
   let exponent = Math.floor(Math.log10(value));
   // The logarithm may be off by one, and rounding may carry into a further digit.
@@ -39,6 +47,39 @@ export function formatShortest(value: number, precision: number | undefined): st
 /** From this exponent on the shortest form is written with one. */
 const SHORTEST_LIMIT = 6;
 
+/** `%b`: the mantissa as an integer, and the exponent of two. */
+export function formatBinary(value: number): string {
+  const { mantissa, exponent } = partsOf(value);
+  return `${mantissa}p${exponent < 0 ? '-' : '+'}${Math.abs(exponent)}`;
+}
+
+const HEX_PLACES = 13;
+
+/** `%x`: hexadecimal digits, as few as needed or as many as `precision` says, and the exponent of two. */
+export function formatHex(value: number, precision: number | undefined): string {
+  const parts = partsOf(value);
+  let exponent = value === 0 ? 0 : parts.exponent + 52;
+  let mantissa = parts.mantissa;
+  while (mantissa !== 0n && mantissa >> 52n === 0n) {
+    mantissa <<= 1n;
+    exponent--;
+  }
+  if (precision !== undefined && precision < HEX_PLACES) {
+    const unit = 1n << BigInt(4 * (HEX_PLACES - precision));
+    const rest = mantissa % unit;
+    const even = ((mantissa / unit) & 1n) === 0n;
+    mantissa -= rest;
+    if (rest * 2n > unit || (rest * 2n === unit && !even)) mantissa += unit;
+    if (mantissa >> 53n === 1n) {
+      mantissa >>= 1n;
+      exponent++;
+    }
+  }
+  const all = (mantissa & ((1n << 52n) - 1n)).toString(16).padStart(HEX_PLACES, '0');
+  const digits = precision === undefined ? all.replace(/0+$/, '') : all.padEnd(precision, '0').slice(0, precision);
+  return `0x${mantissa >> 52n}${digits === '' ? '' : `.${digits}`}p${exponentText(exponent)}`;
+}
+
 function split(text: string): { readonly digits: string; readonly exponent: number } {
   const [mantissa = '', exponent = '0'] = text.split('e');
   return { digits: mantissa.replace('.', ''), exponent: Number(exponent) };
@@ -54,13 +95,18 @@ function exponentText(exponent: number): string {
 
 const view = new DataView(new ArrayBuffer(8));
 
-/** `value × 10^places`, exactly, rounded half to even. */
-function roundedQuotient(value: number, places: number): bigint {
+/** The number is mantissa × 2^exponent. */
+function partsOf(value: number): { readonly mantissa: bigint; readonly exponent: number } {
   view.setFloat64(0, value);
   const bits = view.getBigUint64(0);
   const biased = Number((bits >> 52n) & 0x7ffn);
   const mantissa = (bits & 0xf_ffff_ffff_ffffn) | (biased === 0 ? 0n : 1n << 52n);
-  const exponent = Math.max(biased, 1) - 1075;
+  return { mantissa, exponent: Math.max(biased, 1) - 1075 };
+}
+
+/** `value × 10^places`, exactly, rounded half to even. */
+function roundedQuotient(value: number, places: number): bigint {
+  const { mantissa, exponent } = partsOf(value);
   let numerator = mantissa;
   let denominator = 1n;
   if (exponent >= 0) numerator <<= BigInt(exponent);

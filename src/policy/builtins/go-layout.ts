@@ -1,3 +1,5 @@
+import { GenerationCache } from './generation-cache.ts';
+
 /** The pieces of a Go time layout: what stands for a field of `Mon Jan 2 15:04:05 MST 2006`, and the text between. */
 export type LayoutPiece =
   | { readonly kind: 'text'; readonly text: string }
@@ -64,19 +66,14 @@ export const NAMED_LAYOUTS: ReadonlyMap<string, string> = new Map([
   ['RFC3339Nano', '2006-01-02T15:04:05.999999999Z07:00'],
 ]);
 
-const known = new Map<string, readonly LayoutPiece[]>();
-const MAX_KNOWN = 256;
-const MAX_KNOWN_LENGTH = 128;
+const known = new GenerationCache<readonly LayoutPiece[]>(256, 128);
 
 /** Cuts a layout into its pieces; those of short layouts are kept. */
 export function parseLayout(layout: string): readonly LayoutPiece[] {
   const before = known.get(layout);
   if (before !== undefined) return before;
   const pieces = cutLayout(layout);
-  if (layout.length <= MAX_KNOWN_LENGTH) {
-    if (known.size >= MAX_KNOWN) known.clear();
-    known.set(layout, pieces);
-  }
+  known.set(layout, pieces);
   return pieces;
 }
 

@@ -45,8 +45,8 @@ export function patchJson(context: BuiltinContext, source: Value, operations: Va
         return add(steps, copied);
       }
       case 'test':
-        if (!equal(read(steps), attribute(operation, 'value'))) throw fail('a tested value is another one');
-        return;
+        if (equal(read(steps), attribute(operation, 'value'))) return;
+        throw fail('value from EditTree != patch value');
       default:
         throw fail(`unrecognized op: '${name}'`);
     }
@@ -83,7 +83,12 @@ export function patchJson(context: BuiltinContext, source: Value, operations: Va
   }
 
   /** The value with the parent of what the path names changed, in place where it is our own already. */
-  function edit(value: Value, steps: readonly Value[], at: number, change: (parent: Value, step: Value) => Value): Value {
+  function edit(
+    value: Value,
+    steps: readonly Value[],
+    at: number,
+    change: (parent: Value, step: Value) => Value,
+  ): Value {
     const step = steps[at] ?? null;
     if (at === steps.length - 1) return change(value, step);
     if (isArray(value)) {

@@ -1,8 +1,8 @@
 import { entriesOf, insert, isArray, isObject, sizeOf } from '../values/object.ts';
 import { RegoSet } from '../values/set.ts';
 import type { ObjectValue, Value } from '../values/value.ts';
-import { type BuiltinContext, objectOperand } from './builtin.ts';
 import type { ValueMap } from '../values/value-map.ts';
+import { type BuiltinContext, objectOperand } from './builtin.ts';
 import { type PathTree, pathTreeOf } from './json-paths.ts';
 
 /** OPA's `json.filter`: what the paths name. An array's items are named by texts. Work is charged by what is looked at. */

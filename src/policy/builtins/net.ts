@@ -9,6 +9,7 @@ import {
   textOperand,
 } from './builtin.ts';
 import { mergeNetworks } from './cidr-merge.ts';
+import { GenerationCache } from './generation-cache.ts';
 import { contains, formatAddress, lastOf, type Network, parseAddress, parseIpv4, parseNetwork } from './ip.ts';
 
 /** OPA's `net.cidr` family. Nothing here asks the network. */
@@ -24,9 +25,7 @@ export const NET_BUILTINS: Builtins = new Map<string, Builtin>([
 ]);
 
 /** Networks of policies and their data are asked about again and again; what callers send may fill no more than this. */
-const MAX_KNOWN = 1_024;
-const MAX_KNOWN_LENGTH = 64;
-const known = new Map<string, Network>();
+const known = new GenerationCache<Network>(1_024, 64);
 
 function networkOf(context: BuiltinContext, value: Value): Network {
   // OPA calls it the first operand wherever it stands.
@@ -35,10 +34,7 @@ function networkOf(context: BuiltinContext, value: Value): Network {
   if (before !== undefined) return before;
   const network = parseNetwork(text);
   if (network === undefined) throw builtinFailure(context, `invalid CIDR address: ${text}`);
-  if (text.length <= MAX_KNOWN_LENGTH) {
-    if (known.size >= MAX_KNOWN) known.clear();
-    known.set(text, network);
-  }
+  known.set(text, network);
   return network;
 }
 

@@ -1,5 +1,5 @@
 import { childOf } from '../values/child.ts';
-import { insert, isArray, isObject, keysOf, memberOf, entriesOf, sizeOf } from '../values/object.ts';
+import { entriesOf, insert, isArray, isObject, keysOf, memberOf, sizeOf } from '../values/object.ts';
 import { RegoSet } from '../values/set.ts';
 import type { ObjectValue, Value } from '../values/value.ts';
 import {

@@ -36,9 +36,10 @@ export function pemBlocks(text: string): readonly PemBlock[] {
   return blocks;
 }
 
+/** Looks no further back than `from`: a text of nothing but ends is read once. */
 function lastBegin(text: string, from: number, end: number): number {
-  const begin = end - BEGIN.length < from ? -1 : text.lastIndexOf(BEGIN, end - BEGIN.length);
-  return begin < from || (begin > from && text.charAt(begin - 1) !== '\n') ? -1 : begin;
+  const begin = text.slice(from, end).lastIndexOf(BEGIN);
+  return begin < 0 || (begin > 0 && text.charAt(from + begin - 1) !== '\n') ? -1 : from + begin;
 }
 
 function readBlock(text: string, begin: number, end: number): PemBlock | undefined {
@@ -46,15 +47,14 @@ function readBlock(text: string, begin: number, end: number): PemBlock | undefin
   if (!first.text.endsWith(DASHES)) return undefined;
   const type = first.text.slice(0, -DASHES.length);
   let body = first.next;
-  let headers = false;
   for (;;) {
     if (body >= text.length) return undefined;
     const line = lineAt(text, body);
     if (!line.text.includes(':')) break;
-    headers = true;
     body = line.next;
+    // Headers do not go on behind the end of their block.
+    if (body > end) return undefined;
   }
-  if (headers && end < body) return undefined;
   const trailer = `${type}${DASHES}`;
   const afterEnd = end + END.length;
   if (!text.startsWith(trailer, afterEnd)) return undefined;

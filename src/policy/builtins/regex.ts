@@ -1,137 +1,166 @@
-import { LRUCache } from 'lru-cache';
-import { RE2JS } from 're2js';
-import { type Builtin, type Builtins, FAILED, integerAt, stringAt } from './builtin.ts';
+import { RegexCostError } from '../../regex/cost.ts';
+import { groupText, type Match, type MatchAllOptions, type Regex, type SearchLimits } from '../../regex/regex.ts';
+import type { Value } from '../values/value.ts';
+import { type Builtin, type BuiltinContext, type Builtins, builtinFailure, integerOperand, textOperand } from './builtin.ts';
+import { GlobError, globsIntersect } from './glob-intersection.ts';
+import { isRegex, regexOf } from './regex-cache.ts';
+import { expandReplacement, readReplacement } from './regex-expand.ts';
+import { templateRegex } from './regex-template.ts';
 
-/** OPA's regular expressions that Wasm leaves to the host: RE2 syntax, in time linear in the text. */
+/** OPA's `regex` family: RE2 syntax, in time linear in the text. */
 export const REGEX_BUILTINS: Builtins = new Map<string, Builtin>([
-  ['regex.replace', (args) => replace(stringAt(args, 0), compile(stringAt(args, 1)), stringAt(args, 2))],
-  ['regex.split', (args) => split(compile(stringAt(args, 0)), stringAt(args, 1))],
-  ['regex.find_n', (args) => findN(compile(stringAt(args, 0)), stringAt(args, 1), integerAt(args, 2))],
-  [
-    'regex.template_match',
-    (args) => matchTemplate(stringAt(args, 0), stringAt(args, 1), stringAt(args, 2), stringAt(args, 3)),
-  ],
+  ['regex.match', match],
+  // Deprecated in OPA, and the same there.
+  ['re_match', match],
+  ['regex.is_valid', (context, pattern) => typeof pattern === 'string' && isRegex(context, pattern)],
+  ['regex.find_n', findN],
+  ['regex.find_all_string_submatch_n', findSubmatches],
+  ['regex.replace', replace],
+  ['regex.split', split],
+  ['regex.template_match', matchTemplate],
+  ['regex.globs_match', matchGlobs],
 ]);
 
-/** Patterns may come from a caller: at most so many are kept, and none of a size that would make keeping them dear. */
-const patterns = new LRUCache<string, RE2JS>({ max: 256 });
-const MAX_KEPT_LENGTH = 4_096;
+function match(context: BuiltinContext, pattern: Value, text: Value): boolean {
+  const source = textOperand(context, pattern, 1);
+  const subject = textOperand(context, text, 2);
+  return test(context, regexOf(context, source), subject);
+}
 
-function compile(pattern: string): RE2JS {
-  const known = patterns.get(pattern);
-  if (known !== undefined) return known;
-  let compiled: RE2JS;
+/** A regex counts in nanoseconds, a budget in tens of them. */
+const UNITS_PER_STEP = 10;
+/** Where a text turns out to cost so much more than it should, it is given up. */
+const FREE_UNITS = 1_000_000;
+const MOST_READINGS = 64;
+/** More than any budget has. */
+const ALL_STEPS = 1e12;
+
+function test(context: BuiltinContext, regex: Regex, text: string): boolean {
+  const least = chargeLeast(context, regex, text);
+  const before = regex.steps;
   try {
-    compiled = RE2JS.compile(pattern);
-  } catch {
-    throw FAILED;
-  }
-  if (pattern.length <= MAX_KEPT_LENGTH) patterns.set(pattern, compiled);
-  return compiled;
-}
-
-interface Match {
-  readonly start: number;
-  readonly end: number;
-  readonly group: (number: number) => string;
-  readonly named: (name: string) => string;
-}
-
-/** All matches from left to right; an empty one right behind another is none (Go's `regexp`). */
-function* matchesOf(pattern: RE2JS, text: string): Generator<Match> {
-  const matcher = pattern.matcher(text);
-  let from = 0;
-  let previousEnd = -1;
-  while (from <= text.length && matcher.find(from)) {
-    const start = matcher.start();
-    const end = matcher.end();
-    const accepted = end > start || start !== previousEnd;
-    if (accepted) {
-      yield {
-        start,
-        end,
-        group: (number) => (number <= matcher.groupCount() ? (matcher.group(number) ?? '') : ''),
-        named: (name) => (Object.hasOwn(pattern.namedGroups(), name) ? (matcher.group(name) ?? '') : ''),
-      };
-      previousEnd = end;
-    }
-    from = end > start ? end : end + codePointLength(text, end);
+    const found = regex.test(text, limitsOf(least));
+    chargeMore(context, regex.steps - before - least);
+    return found;
+  } catch (error) {
+    throw refused(context, error);
   }
 }
 
-function codePointLength(text: string, at: number): number {
-  return (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1;
-}
-
-function replace(text: string, pattern: RE2JS, template: string): string {
-  let out = '';
-  let end = 0;
-  for (const match of matchesOf(pattern, text)) {
-    out += text.slice(end, match.start) + expand(template, match);
-    end = match.end;
+function matchesOf(context: BuiltinContext, regex: Regex, text: string, options: MatchAllOptions): readonly Match[] {
+  const least = chargeLeast(context, regex, text);
+  const before = regex.steps;
+  try {
+    const matches = regex.matchAll(text, { ...options, ...limitsOf(least) });
+    chargeMore(context, regex.steps - before - least);
+    return matches;
+  } catch (error) {
+    throw refused(context, error);
   }
-  return out + text.slice(end);
 }
 
-/** `$1`, `$name`, `${name}` and `$$`; the longest run of word characters is the name, and an unknown one is empty. */
-const REFERENCE = /\$(?:(\$)|([\p{L}\p{Nd}_]+)|\{([\p{L}\p{Nd}_]+)\})/gu;
-
-function expand(template: string, match: Match): string {
-  if (!template.includes('$')) return template;
-  return template.replace(REFERENCE, (_all, dollar?: string, bare?: string, braced?: string) => {
-    if (dollar !== undefined) return '$';
-    const name = bare ?? braced ?? '';
-    return /^[0-9]+$/.test(name) ? match.group(Number(name)) : match.named(name);
-  });
+/** What a search of the whole text costs; what it costs beyond that is charged behind it. */
+function chargeLeast(context: BuiltinContext, regex: Regex, text: string): number {
+  const least = text.length * regex.weight;
+  context.charge(Math.ceil(least / UNITS_PER_STEP));
+  return least;
 }
 
-function split(pattern: RE2JS, text: string): readonly string[] {
-  if (text === '') return [''];
+function chargeMore(context: BuiltinContext, units: number): void {
+  if (units > 0) context.charge(Math.ceil(units / UNITS_PER_STEP));
+}
+
+function limitsOf(least: number): SearchLimits {
+  return { maxSteps: FREE_UNITS + MOST_READINGS * least };
+}
+
+function refused(context: BuiltinContext, error: unknown): unknown {
+  if (error instanceof RegexCostError) context.charge(ALL_STEPS);
+  return error;
+}
+
+function findN(context: BuiltinContext, pattern: Value, operand: Value, count: Value): Value {
+  const source = textOperand(context, pattern, 1);
+  const text = textOperand(context, operand, 2);
+  const limit = limitOf(integerOperand(context, count, 3));
+  return matchesOf(context, regexOf(context, source), text, { limit }).map(({ start, end }) => text.slice(start, end));
+}
+
+/** A count below 0 is no limit. */
+function limitOf(count: number): number {
+  return count < 0 ? Infinity : count;
+}
+
+function findSubmatches(context: BuiltinContext, pattern: Value, operand: Value, count: Value): Value {
+  const source = textOperand(context, pattern, 1);
+  const text = textOperand(context, operand, 2);
+  const limit = limitOf(integerOperand(context, count, 3));
+  const regex = regexOf(context, source);
+  const matches = matchesOf(context, regex, text, { limit, groups: true });
+  context.charge(matches.length * (regex.groupCount + 1));
+  return matches.map((found) =>
+    Array.from({ length: regex.groupCount + 1 }, (_, group) => groupText(text, found, group) ?? ''),
+  );
+}
+
+function split(context: BuiltinContext, pattern: Value, operand: Value): Value {
+  const source = textOperand(context, pattern, 1);
+  const text = textOperand(context, operand, 2);
+  const regex = regexOf(context, source);
+  if (text === '') return source === '' ? [] : [''];
   const parts: string[] = [];
   let begin = 0;
   let end = 0;
-  for (const match of matchesOf(pattern, text)) {
-    end = match.start;
-    if (match.end !== 0) parts.push(text.slice(begin, end));
-    begin = match.end;
+  for (const found of matchesOf(context, regex, text, {})) {
+    end = found.start;
+    if (found.end !== 0) parts.push(text.slice(begin, end));
+    begin = found.end;
   }
   if (end !== text.length) parts.push(text.slice(begin));
   return parts;
 }
 
-function findN(pattern: RE2JS, text: string, count: number): readonly string[] {
-  const found: string[] = [];
-  if (count === 0) return found;
-  for (const match of matchesOf(pattern, text)) {
-    found.push(text.slice(match.start, match.end));
-    if (found.length === count) break;
-  }
-  return found;
-}
+/** A short template can make a text as large as its square. */
+const MAX_REPLACED_LENGTH = 16_777_216;
+const UNITS_PER_WRITE_STEP = 4;
 
-/** A text with regular expressions between delimiters; the whole of `text` must match. */
-function matchTemplate(template: string, text: string, open: string, close: string): boolean {
-  if (Buffer.byteLength(open) !== 1 || Buffer.byteLength(close) !== 1) throw FAILED;
-  let pattern = '^';
-  let level = 0;
-  let literalFrom = 0;
-  let opened = 0;
-  for (let at = 0; at < template.length; at++) {
-    // Where both delimiters are the same, each one opens.
-    if (template[at] === open) {
-      if (++level === 1) opened = at;
-    } else if (template[at] === close) {
-      level--;
-      if (level < 0) throw FAILED;
-      if (level > 0) continue;
-      const inner = template.slice(opened + 1, at);
-      compile(`^${inner}$`);
-      pattern += `${RE2JS.quote(template.slice(literalFrom, opened))}(${inner})`;
-      literalFrom = at + 1;
+function replace(context: BuiltinContext, operand: Value, pattern: Value, template: Value): Value {
+  const text = textOperand(context, operand, 1);
+  const source = textOperand(context, pattern, 2);
+  const written = textOperand(context, template, 3);
+  const regex = regexOf(context, source);
+  const groups = written.includes('$');
+  const matches = matchesOf(context, regex, text, { groups });
+  if (matches.length === 0) return text;
+  const replacement = groups ? readReplacement(written, regex) : [written];
+  let out = '';
+  let end = 0;
+  for (const found of matches) {
+    const put = expandReplacement(replacement, text, found, MAX_REPLACED_LENGTH);
+    context.charge(1 + Math.ceil(put.length / UNITS_PER_WRITE_STEP));
+    out += text.slice(end, found.start) + put;
+    end = found.end;
+    if (out.length > MAX_REPLACED_LENGTH) {
+      throw new Error(`\`regex.replace\` gives more than ${MAX_REPLACED_LENGTH} characters`);
     }
   }
-  if (level !== 0) throw FAILED;
-  return compile(`${pattern}${RE2JS.quote(template.slice(literalFrom))}$`)
-    .matcher(text)
-    .find();
+  return out + text.slice(end);
+}
+
+function matchTemplate(context: BuiltinContext, template: Value, operand: Value, open: Value, close: Value): boolean {
+  const source = textOperand(context, template, 1);
+  const text = textOperand(context, operand, 2);
+  const start = textOperand(context, open, 3);
+  return test(context, templateRegex(context, source, start, textOperand(context, close, 4)), text);
+}
+
+function matchGlobs(context: BuiltinContext, left: Value, right: Value): boolean {
+  const one = textOperand(context, left, 1);
+  const other = textOperand(context, right, 2);
+  try {
+    return globsIntersect(one, other, (steps) => context.charge(steps));
+  } catch (error) {
+    if (error instanceof GlobError) throw builtinFailure(context, error.message);
+    throw error;
+  }
 }

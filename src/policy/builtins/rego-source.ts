@@ -1,21 +1,19 @@
-import { compareRego } from '../rego-order.ts';
-import { RegoNumber, RegoObject, RegoSet, type RegoValue } from '../rego-value.ts';
+import { isNumber, numberText } from '../values/number.ts';
+import { isArray, sortedEntries } from '../values/object.ts';
+import { RegoSet } from '../values/set.ts';
+import type { Value } from '../values/value.ts';
 
 /** A value as Rego source, the way OPA prints it: `{"a": [1, {2, 3}]}`. */
-export function toRegoSource(value: RegoValue): string {
-  if (value === null) return 'null';
-  if (typeof value === 'boolean') return value ? 'true' : 'false';
+export function toRegoSource(value: Value): string {
   if (typeof value === 'string') return quoteGo(value, '"', false);
-  if (value instanceof RegoNumber) return value.text;
+  if (isNumber(value)) return numberText(value);
+  if (value === null || typeof value === 'boolean') return String(value);
+  if (isArray(value)) return `[${value.map(toRegoSource).join(', ')}]`;
   if (value instanceof RegoSet) {
-    if (value.items.length === 0) return 'set()';
-    return `{${[...value.items].sort(compareRego).map(toRegoSource).join(', ')}}`;
+    return value.size === 0 ? 'set()' : `{${value.sorted().map(toRegoSource).join(', ')}}`;
   }
-  if (value instanceof RegoObject) {
-    const entries = [...value.entries].sort(([left], [right]) => compareRego(left, right));
-    return `{${entries.map(([key, member]) => `${toRegoSource(key)}: ${toRegoSource(member)}`).join(', ')}}`;
-  }
-  return `[${value.map(toRegoSource).join(', ')}]`;
+  const members = sortedEntries(value).map(([key, member]) => `${toRegoSource(key)}: ${toRegoSource(member)}`);
+  return `{${members.join(', ')}}`;
 }
 
 const SHORT_ESCAPES: ReadonlyMap<string, string> = new Map([
@@ -29,10 +27,14 @@ const SHORT_ESCAPES: ReadonlyMap<string, string> = new Map([
   ['\\', '\\\\'],
 ]);
 
-const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
+/** What Go prints as it is; Unicode has given letters to further places since Go's tables were made. */
+export const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
+
+const PLAIN = /^[ !#-&(-[\]-~]*$/;
 
 /** Go's `strconv.Quote`, or `QuoteToASCII`. */
 export function quoteGo(text: string, mark: '"' | "'", asciiOnly: boolean): string {
+  if (PLAIN.test(text)) return mark + text + mark;
   let out = mark as string;
   for (const character of text) {
     const short = SHORT_ESCAPES.get(character);

@@ -1,19 +1,24 @@
-import { regoNumber } from '../rego-value.ts';
-import { type Builtin, type Builtins, FAILED, stringAt } from './builtin.ts';
+import { toRegoText } from '../values/text.ts';
+import { type Builtin, type BuiltinContext, type Builtins, builtinFailure, textOperand } from './builtin.ts';
 
 /** OPA's `semver` family (semver.org 2.0.0; a leading `v` is allowed). */
 export const SEMVER_BUILTINS: Builtins = new Map<string, Builtin>([
-  ['semver.is_valid', ([version]) => typeof version === 'string' && parseVersion(version) !== undefined],
+  ['semver.is_valid', (_context, version) => typeof version === 'string' && parseVersion(version) !== undefined],
   [
     'semver.compare',
-    (args) => {
-      const left = parseVersion(stringAt(args, 0));
-      const right = parseVersion(stringAt(args, 1));
-      if (left === undefined || right === undefined) throw FAILED;
-      return regoNumber(compareVersions(left, right));
+    (context, a, b) => {
+      const left = textOperand(context, a, 1);
+      const right = textOperand(context, b, 2);
+      return compareVersions(versionOperand(context, left, 1), versionOperand(context, right, 2));
     },
   ],
 ]);
+
+function versionOperand(context: BuiltinContext, text: string, position: number): Version {
+  const version = parseVersion(text);
+  if (version !== undefined) return version;
+  throw builtinFailure(context, `operand ${position}: string ${toRegoText(text)} is not a valid SemVer`);
+}
 
 interface Version {
   readonly numbers: readonly bigint[];
@@ -23,6 +28,7 @@ interface Version {
 const NUMERIC = /^(0|[1-9][0-9]*)$/;
 const IDENTIFIER = /^[0-9A-Za-z-]+$/;
 const INT64_MAX = 2n ** 63n - 1n;
+const MOST_DIGITS = 19;
 
 function parseVersion(text: string): Version | undefined {
   const [withoutMeta, meta] = cut(text.startsWith('v') ? text.slice(1) : text, '+');
@@ -35,6 +41,7 @@ function parseVersion(text: string): Version | undefined {
   }
   const parts = core.split('.');
   if (parts.length !== 3 || !parts.every((part) => NUMERIC.test(part))) return undefined;
+  if (parts.some((part) => part.length > MOST_DIGITS)) return undefined;
   const numbers = parts.map(BigInt);
   return numbers.some((number) => number > INT64_MAX) ? undefined : { numbers, preRelease: identifiers };
 }
@@ -65,7 +72,12 @@ function compareIdentifiers(left: string, right: string): number {
   const isLeftNumeric = NUMERIC.test(left);
   const isRightNumeric = NUMERIC.test(right);
   if (isLeftNumeric !== isRightNumeric) return isLeftNumeric ? -1 : 1;
-  return isLeftNumeric ? compare(BigInt(left), BigInt(right)) : compare(left, right);
+  return isLeftNumeric ? compareDigits(left, right) : compare(left, right);
+}
+
+/** Without leading zeros the longer one is the greater. */
+function compareDigits(left: string, right: string): number {
+  return compare(left.length, right.length) || compare(left, right);
 }
 
 function compare<T extends string | number | bigint>(left: T, right: T): number {

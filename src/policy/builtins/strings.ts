@@ -1,55 +1,122 @@
-import { isRegoArray, RegoSet, type RegoValue, regoNumber } from '../rego-value.ts';
-import { arrayAt, asString, type Builtin, type Builtins, FAILED, integerAt, stringAt } from './builtin.ts';
+import { wholePart } from '../values/arithmetic.ts';
+import { numberText } from '../values/number.ts';
+import type { Value } from '../values/value.ts';
+import {
+  arrayOperand,
+  type Builtin,
+  type BuiltinContext,
+  type Builtins,
+  builtinFailure,
+  numberOperand,
+  operandFailure,
+  textOperand,
+} from './builtin.ts';
+import { advance, codePointCount, codePointsBefore } from './code-points.ts';
+import { toLowerGo, toUpperGo } from './go-case.ts';
 import { formatGo } from './go-format.ts';
+import { chargeText, elementFailure, int64Operand, membersOperand } from './operands.ts';
 
-/** OPA's string builtins that Wasm leaves to the host. */
+/**
+ * OPA's builtins on texts. Places and lengths count code points, where OPA's `replace` with an empty text counts bytes.
+ * A text of more than 16 Mi UTF-16 units is a failure.
+ */
 export const STRING_BUILTINS: Builtins = new Map<string, Builtin>([
-  ['sprintf', (args) => formatGo(stringAt(args, 0), arrayAt(args, 1))],
-  ['strings.any_prefix_match', (args) => anyMatch(args, (text, affix) => text.startsWith(affix))],
-  ['strings.any_suffix_match', (args) => anyMatch(args, (text, affix) => text.endsWith(affix))],
-  ['strings.count', (args) => regoNumber(countOf(stringAt(args, 0), stringAt(args, 1)))],
-  ['strings.split_n', (args) => splitN(stringAt(args, 0), stringAt(args, 1), integerAt(args, 2))],
-  ['indexof_n', (args) => indexesOf(stringAt(args, 0), stringAt(args, 1)).map(regoNumber)],
-  ['trace', ([note]) => asString(note) !== undefined],
+  ['concat', concat],
+  ['contains', (context, a, b) => textOperand(context, a, 1).includes(textOperand(context, b, 2))],
+  ['startswith', (context, a, b) => textOperand(context, a, 1).startsWith(textOperand(context, b, 2))],
+  ['endswith', (context, a, b) => textOperand(context, a, 1).endsWith(textOperand(context, b, 2))],
+  ['format_int', formatInt],
+  ['indexof', indexOf],
+  ['indexof_n', indexesOf],
+  ['lower', (context, a) => toLowerGo(textOperand(context, a, 1))],
+  ['upper', (context, a) => toUpperGo(textOperand(context, a, 1))],
+  ['split', (context, a, b) => split(textOperand(context, a, 1), textOperand(context, b, 2))],
+  ['strings.split_n', splitN],
+  ['sprintf', (context, a, b) => formatGo(context, textOperand(context, a, 1), arrayOperand(context, b, 2))],
+  ['substring', substring],
+  ['strings.count', countOf],
+  ['strings.reverse', (context, a) => Array.from(textOperand(context, a, 1)).reverse().join('')],
 ]);
 
-function texts(value: RegoValue | undefined): readonly string[] {
-  if (typeof value === 'string') return [value];
-  if (isRegoArray(value)) return value.map(asString);
-  if (value instanceof RegoSet) return value.items.map(asString);
-  throw FAILED;
+function concat(context: BuiltinContext, a: Value, b: Value): string {
+  const separator = textOperand(context, a, 1);
+  const members = membersOperand(context, b, 'one of {set, array}', 2);
+  let length = separator.length * Math.max(0, members.length - 1);
+  for (const member of members) {
+    if (typeof member !== 'string') throw elementFailure(context, 2, 'string', b, member);
+    length += member.length;
+  }
+  chargeText(context, length);
+  return members.join(separator);
 }
 
-function anyMatch(args: readonly RegoValue[], matches: (text: string, affix: string) => boolean): boolean {
-  const search = texts(args[0]);
-  const affixes = texts(args[1]);
-  return search.some((text) => affixes.some((affix) => matches(text, affix)));
+const RADIXES: ReadonlyMap<Value, number> = new Map([2, 8, 10, 16].map((radix) => [radix, radix]));
+
+function formatInt(context: BuiltinContext, a: Value, b: Value): string {
+  const number = numberOperand(context, a, 1);
+  numberOperand(context, b, 2);
+  const radix = RADIXES.get(b);
+  if (radix === undefined) throw operandFailure(context, 2, 'must be one of {2, 8, 10, 16}');
+  if (typeof number === 'number' && Number.isInteger(number)) return number.toString(radix);
+  const integer = wholePart(number);
+  if (integer === undefined) throw builtinFailure(context, 'number too big');
+  context.charge(numberText(number).length + 200);
+  return integer.toString(radix);
 }
 
-/** Without overlaps; an empty text is found before, between and after all characters. */
-function countOf(text: string, part: string): number {
-  if (part === '') return Array.from(text).length + 1;
-  return text.split(part).length - 1;
+const EMPTY_SEARCH = 'empty search character';
+
+function indexOf(context: BuiltinContext, a: Value, b: Value): number {
+  const text = textOperand(context, a, 1);
+  const part = textOperand(context, b, 2);
+  if (part === '') throw builtinFailure(context, EMPTY_SEARCH);
+  const at = text.indexOf(part);
+  return at <= 0 ? at : codePointsBefore(text, at);
 }
 
-function splitN(text: string, separator: string, count: number): readonly string[] {
-  const parts = separator === '' ? Array.from(text) : text.split(separator);
-  // Those beyond the first `count` are left out, or all but the last ones where it is negative.
-  return count >= 0 ? parts.slice(0, count) : parts.slice(Math.max(0, parts.length + count));
-}
-
-/** Places counted in code points; matches may overlap. */
-function indexesOf(text: string, part: string): readonly number[] {
-  if (part === '') throw FAILED;
+/** Matches may overlap. */
+function indexesOf(context: BuiltinContext, a: Value, b: Value): readonly number[] {
+  const text = textOperand(context, a, 1);
+  const part = textOperand(context, b, 2);
+  if (part === '') throw builtinFailure(context, EMPTY_SEARCH);
   const found: number[] = [];
   let codePoints = 0;
   let counted = 0;
   for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + 1)) {
-    for (; counted < at; counted++) {
-      const unit = text.charCodeAt(counted);
-      if (unit < 0xdc00 || unit > 0xdfff) codePoints++;
-    }
+    // Overlapping matches look at the same places again.
+    context.charge(part.length >>> 3);
+    for (; counted < at; counted++) if ((text.charCodeAt(counted) & 0xfc00) !== 0xd800) codePoints++;
     found.push(codePoints);
   }
   return found;
+}
+
+function split(text: string, separator: string): readonly string[] {
+  return separator === '' ? Array.from(text) : text.split(separator);
+}
+
+/** The first `count` parts, or the last ones where it is negative. */
+function splitN(context: BuiltinContext, a: Value, b: Value, c: Value): readonly string[] {
+  const parts = split(textOperand(context, a, 1), textOperand(context, b, 2));
+  const count = int64Operand(context, c, 3);
+  return count >= 0 ? parts.slice(0, count) : parts.slice(Math.max(0, parts.length + count));
+}
+
+function substring(context: BuiltinContext, a: Value, b: Value, c: Value): string {
+  const text = textOperand(context, a, 1);
+  const offset = int64Operand(context, b, 2);
+  const length = int64Operand(context, c, 3);
+  if (offset < 0) throw builtinFailure(context, 'negative offset');
+  const start = advance(text, 0, offset);
+  return length < 0 ? text.slice(start) : text.slice(start, advance(text, start, length));
+}
+
+/** Without overlaps; an empty text is found before, between and after all characters. */
+function countOf(context: BuiltinContext, a: Value, b: Value): number {
+  const text = textOperand(context, a, 1);
+  const part = textOperand(context, b, 2);
+  if (part === '') return codePointCount(text) + 1;
+  let count = 0;
+  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length)) count++;
+  return count;
 }

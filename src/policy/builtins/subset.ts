@@ -2,7 +2,7 @@ import { entriesOf, isArray, isObject, memberOf, sizeOf } from '../values/object
 import { equal } from '../values/order.ts';
 import { RegoSet } from '../values/set.ts';
 import type { ObjectValue, Value } from '../values/value.ts';
-import { BuiltinFailure, type BuiltinContext, FAILED } from './builtin.ts';
+import { type BuiltinContext, BuiltinFailure, FAILED } from './builtin.ts';
 
 /** OPA's `object.subset`. Work is charged by the members and items that are compared. */
 export function isSubset(context: BuiltinContext, whole: Value, part: Value): boolean {
@@ -11,10 +11,7 @@ export function isSubset(context: BuiltinContext, whole: Value, part: Value): bo
   if (isArray(whole) && isArray(part)) return isArraySubset(context, whole, part);
   if (isArray(whole) && part instanceof RegoSet) return holdsAll(context, whole, part);
   if (!context.strict) throw FAILED;
-  throw new BuiltinFailure(
-    'eval_type_error',
-    'both arguments object.subset must be of the same type or array and set',
-  );
+  throw new BuiltinFailure('eval_type_error', 'both arguments object.subset must be of the same type or array and set');
 }
 
 function isObjectSubset(context: BuiltinContext, whole: ObjectValue, part: ObjectValue): boolean {

@@ -1,6 +1,6 @@
 import { daysFromCivil, toUnixNs } from './civil-time.ts';
 import { type Field, type LayoutPiece, MONTHS, type OffsetField, parseLayout, WEEKDAYS } from './go-layout.ts';
-import { quoteGo } from './rego-source.ts';
+import { quoteBytes } from './quote-bytes.ts';
 
 /** Why a text is no time: what is out of range, or which element of the layout does not fit from where on. */
 export interface TimeFault {
@@ -20,7 +20,7 @@ export function parseTime(layout: string, text: string): bigint | TimeFault {
     if (reader.wrong !== undefined) return { wrong: `${reader.wrong} out of range`, at: from };
     return { at: piece.kind === 'text' ? reader.at : from, element: elementOf(piece) };
   }
-  if (reader.at !== text.length) return { wrong: `extra text: ${quoteGo(text.slice(reader.at), '"', true)}`, at: reader.at };
+  if (reader.at !== text.length) return { wrong: `extra text: ${quoteBytes(text.slice(reader.at))}`, at: reader.at };
   return toNs(found);
 }
 
@@ -67,7 +67,8 @@ function skipText(reader: Reader, text: string): boolean {
       if (reader.at < reader.text.length && reader.text[reader.at] !== ' ') return false;
       while (text[index + 1] === ' ') index++;
       while (reader.text[reader.at] === ' ') reader.at++;
-    } else if (reader.text[reader.at++] !== text[index]) return false;
+    } else if (reader.text[reader.at] === text[index]) reader.at++;
+    else return false;
   }
   return true;
 }
@@ -82,8 +83,8 @@ function readFraction(reader: Reader, piece: LayoutPiece & { kind: 'fraction' },
   }
   if (mark !== '.' && mark !== ',') return false;
   const digits = reader.text.slice(reader.at + 1, reader.at + 1 + piece.digits);
-  if (digits.length !== piece.digits || !/^[0-9]+$/.test(digits) || digits.length > 9) return false;
-  found.nanos = Number(digits.padEnd(9, '0'));
+  if (digits.length !== piece.digits || !/^[0-9]+$/.test(digits)) return false;
+  found.nanos = Number(digits.slice(0, 9).padEnd(9, '0'));
   reader.at += 1 + piece.digits;
   return true;
 }
@@ -197,14 +198,15 @@ function readName(reader: Reader, names: readonly string[], short: boolean, set:
   return true;
 }
 
-/** Three or four capitals. To Go an abbreviation names a clock but does not move it, so all count as UTC. */
-const ABBREVIATION = /^(?:UTC|GMT[+-][0-9]{1,2}|ChST|MeST|WITA|[A-Z]{4}T|[A-Z]{3}T|[A-Z]{3}|[+-][0-9]{2})/;
+/** Three to five capitals, or a number of hours. An abbreviation names a clock but does not move it, as in Go. */
+const ABBREVIATION =
+  /UTC|ChST|MeST|GMT(?:[+-]0*(?:[01]?[0-9]|2[0-3])(?![0-9]))?|[+-]0*(?:[01]?[0-9]|2[0-3])(?![0-9])|(?:[A-Z]{4}T|[A-Z]{3}T|WITA|[A-Z]{3})(?![A-Z])/y;
 
 function readAbbreviation(reader: Reader, found: Found): boolean {
-  const name = ABBREVIATION.exec(reader.text.slice(reader.at, reader.at + 8))?.[0];
-  if (name === undefined) return false;
-  const hours = /^(?:GMT)?([+-][0-9]{1,2})$/.exec(name)?.[1];
-  if (hours !== undefined && Math.abs(Number(hours)) >= 24) return false;
+  ABBREVIATION.lastIndex = reader.at;
+  const name = ABBREVIATION.exec(reader.text)?.[0];
+  // So short a rest is never looked at.
+  if (name === undefined || reader.text.length - reader.at < 3) return false;
   found.offset = 0;
   reader.at += name.length;
   return true;

@@ -25,7 +25,7 @@ import {
 } from './civil-time.ts';
 import { parseDurationNs } from './duration.ts';
 import { NAMED_LAYOUTS, WEEKDAYS } from './go-layout.ts';
-import { quoteGo } from './rego-source.ts';
+import { quoteBytes } from './quote-bytes.ts';
 import { formatTime } from './time-format.ts';
 import { parseTime } from './time-parse.ts';
 
@@ -55,6 +55,9 @@ interface Moment {
 
 const INT64_MAX = 2n ** 63n - 1n;
 
+/** Zones are files to Go. */
+const PATH = /^[/\\]|[.]{2}/;
+
 /** `ns`, or `[ns, zone]`, or `[ns, zone, layout]`. */
 function momentOf(context: BuiltinContext, value: Value): Moment {
   if (isNumber(value)) return { time: fromUnixNs(nanoseconds(context, value), UTC), layout: '' };
@@ -63,7 +66,9 @@ function momentOf(context: BuiltinContext, value: Value): Moment {
   const number = numberOperand(context, ns, 1);
   const name = textOperand(context, zone, 1);
   const named = zoneNamed(name);
-  if (named === undefined) throw builtinFailure(context, `unknown time zone ${name}`);
+  if (named === undefined) {
+    throw builtinFailure(context, PATH.test(name) ? 'time: invalid location name' : `unknown time zone ${name}`);
+  }
   const form = textOperand(context, layout, 1);
   return { time: fromUnixNs(nanoseconds(context, number), named), layout: form };
 }
@@ -104,20 +109,16 @@ function parse(context: BuiltinContext, layout: string, text: string): NumberVal
   throw builtinFailure(
     context,
     element === undefined
-      ? `parsing time ${quote(text)}: ${wrong}`
-      : `parsing time ${quote(text)} as ${quote(form)}: cannot parse ${quote(text.slice(at))} as ${quote(element)}`,
+      ? `parsing time ${quoteBytes(text)}: ${wrong}`
+      : `parsing time ${quoteBytes(text)} as ${quoteBytes(form)}: cannot parse ${quoteBytes(text.slice(at))} as ${quoteBytes(element)}`,
   );
-}
-
-function quote(text: string): string {
-  return quoteGo(text, '"', true);
 }
 
 function parseDuration(context: BuiltinContext, operand: Value): NumberValue {
   const text = textOperand(context, operand, 1);
   const ns = parseDurationNs(text);
-  if (ns === undefined) throw builtinFailure(context, `time: invalid duration ${quote(text)}`);
-  return numberOfBigInt(ns);
+  if (typeof ns === 'bigint') return numberOfBigInt(ns);
+  throw builtinFailure(context, context.strict ? `time: ${ns} ${quoteBytes(text)}` : '');
 }
 
 function format(context: BuiltinContext, { time, layout }: Moment): string {

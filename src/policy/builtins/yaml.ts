@@ -1,77 +1,33 @@
-import { parseAllDocuments, parseDocument, Scalar, stringify } from 'yaml';
-import { compareRego } from '../rego-order.ts';
-import { parseRegoText, RegoNumber, RegoObject, RegoSet, type RegoValue } from '../rego-value.ts';
-import { asString, type Builtin, type Builtins, FAILED, stringAt } from './builtin.ts';
+import type { Value } from '../values/value.ts';
+import { type Builtin, type BuiltinContext, type Builtins, builtinFailure, textOperand } from './builtin.ts';
+import { readYaml } from './yaml-read.ts';
+import { writeYaml } from './yaml-write.ts';
 
-/** OPA's `yaml` family. */
+/**
+ * OPA's `yaml` family. Reading is charged by the text, and by the values that aliases stand for; a document has at
+ * most 200,000 values, 1,000 deep.
+ */
 export const YAML_BUILTINS: Builtins = new Map<string, Builtin>([
-  ['yaml.is_valid', ([text]) => typeof text === 'string' && parseYaml(text) !== undefined],
-  ['yaml.unmarshal', (args) => parseYaml(stringAt(args, 0))],
-  ['yaml.marshal', ([value]) => (value === undefined ? undefined : writeYaml(value))],
+  ['yaml.is_valid', (context, text) => typeof text === 'string' && isYaml(context, text)],
+  ['yaml.unmarshal', (context, text) => unmarshal(context, textOperand(context, text, 1))],
+  ['yaml.marshal', (context, value) => writeYaml(value, context)],
 ]);
 
-/** Aliases may repeat what they name at most so often: nested ones multiply. */
-const MAX_ALIASES = 100;
-
-function parseYaml(text: string): RegoValue | undefined {
-  // Of two equal keys the last wins, as in OPA.
-  const documents = parseAllDocuments(text, { intAsBigInt: true, logLevel: 'silent', uniqueKeys: false });
-  const [document, more] = documents;
-  if (document === undefined) return null;
-  if (more !== undefined || document.errors.length > 0) return undefined;
+function unmarshal(context: BuiltinContext, text: string): Value {
   try {
-    return toRego(document.toJS({ maxAliasCount: MAX_ALIASES, mapAsMap: true }));
-  } catch {
-    return undefined;
+    return readYaml(text, context);
+  } catch (error) {
+    if (error instanceof SyntaxError) throw builtinFailure(context, error.message);
+    throw error;
   }
 }
 
-function toRego(value: unknown): RegoValue {
-  if (value === null || value === undefined) return null;
-  if (typeof value === 'boolean' || typeof value === 'string') return value;
-  if (typeof value === 'bigint') return new RegoNumber(value.toString());
-  if (typeof value === 'number') {
-    if (!Number.isFinite(value)) throw FAILED;
-    return parseRegoText(JSON.stringify(value));
+function isYaml(context: BuiltinContext, text: string): boolean {
+  try {
+    readYaml(text, context);
+    return true;
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
   }
-  if (Array.isArray(value)) return value.map(toRego);
-  if (value instanceof Map) return new RegoObject([...value].map(([key, member]) => [keyText(key), toRego(member)]));
-  throw FAILED;
-}
-
-/** Keys become texts, as in JSON. */
-function keyText(key: unknown): string {
-  if (typeof key === 'string') return key;
-  if (typeof key === 'number' || typeof key === 'bigint' || typeof key === 'boolean') return String(key);
-  throw FAILED;
-}
-
-function writeYaml(value: RegoValue): string {
-  return stringify(fromRego(value), { lineWidth: 0, singleQuote: true, version: '1.1' });
-}
-
-/** Numbers keep their digits as far as YAML's own types do; sets are lists, keys are sorted. */
-function fromRego(value: RegoValue): unknown {
-  if (typeof value === 'string') return quotedIfNeeded(value);
-  if (value === null || typeof value !== 'object') return value;
-  if (value instanceof RegoNumber) return /^-?[0-9]+$/.test(value.text) ? BigInt(value.text) : Number(value.text);
-  if (value instanceof RegoSet) return [...value.items].sort(compareRego).map(fromRego);
-  if (value instanceof RegoObject) {
-    // Without a prototype, so that every key is an ordinary one.
-    const members: { [key: string]: unknown } = Object.create(null);
-    for (const [key, member] of [...value.entries].sort(([left], [right]) => compareRego(left, right))) {
-      members[asString(key)] = fromRego(member);
-    }
-    return members;
-  }
-  return value.map(fromRego);
-}
-
-/** What would be read back as something else than a text stands in double quotes. */
-function quotedIfNeeded(text: string): unknown {
-  const read: unknown = parseDocument(text, { version: '1.1', logLevel: 'silent' }).toJS();
-  if (typeof read === 'string' || /[\n:#]/.test(text)) return text;
-  const scalar = new Scalar(text);
-  scalar.type = Scalar.QUOTE_DOUBLE;
-  return scalar;
 }

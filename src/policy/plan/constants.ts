@@ -1,5 +1,5 @@
-import { RegoObject } from '../values/object.ts';
 import { RegoNumber } from '../values/number.ts';
+import { RegoObject } from '../values/object.ts';
 import { RegoSet } from '../values/set.ts';
 import { js, listed, type Source } from './source.ts';
 import type { Constant } from './translation.ts';
@@ -59,7 +59,8 @@ const PROTOTYPES: readonly object[] = [
   RegoSet.prototype,
 ];
 
-const INDEX = /^[0-9]+$/;
+/** What may find an item of an array, whether of JavaScript's or of OPA's store. */
+const INDEX = /^[+-]?[0-9]*(?:\.0*)?$/;
 
 /** Whether reading this property of any value gives the value's member or `undefined`. */
 export function isPlainKey(key: string): boolean {

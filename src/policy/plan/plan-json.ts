@@ -38,4 +38,3 @@ export function only(entry: Entry, where: string, known: readonly string[]): voi
 export function invalid(message: string, options?: ErrorOptions): PolicyLoadError {
   return new PolicyLoadError('invalid_plan', `\`plan.json\`: ${message}`, options);
 }
-

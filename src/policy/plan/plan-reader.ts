@@ -56,9 +56,16 @@ type Shared = Omit<UnitScope, 'name' | 'isFunction' | 'input' | 'data' | 'locals
 function functionOf(entry: Entry, shared: Shared): FunctionUnit {
   const name = textAt(entry['name'], 'funcs.name');
   only(entry, `\`${name}\``, ['name', 'params', 'return', 'blocks', 'path']);
-  const params = listAt(entry['params'], `params of \`${name}\``).map((param) => localAt(param, `params of \`${name}\``));
+  const params = listAt(entry['params'], `params of \`${name}\``).map((param) =>
+    localAt(param, `params of \`${name}\``),
+  );
   const [input, data] = params;
-  if (input === undefined || data === undefined || params.length > MOST_PARAMS || new Set(params).size !== params.length) {
+  if (
+    input === undefined ||
+    data === undefined ||
+    params.length > MOST_PARAMS ||
+    new Set(params).size !== params.length
+  ) {
     throw invalid(`\`${name}\` has no such parameters`);
   }
   const returns = localAt(entry['return'], `return of \`${name}\``);

@@ -47,6 +47,7 @@ export const RUNTIME_NAMES = [
   'meter',
   'get',
   'rare',
+  'stored',
   'equal',
   'size',
   'isObject',
@@ -78,4 +79,4 @@ export const RUNTIME_NAMES = [
 export type RuntimeName = (typeof RUNTIME_NAMES)[number];
 
 /** What generated source may say after a dot. */
-export const MEMBER_NAMES: readonly string[] = ['steps', 'exhausted', 'push', 'add', 'length', 'isArray'];
+export const MEMBER_NAMES: readonly string[] = ['steps', 'exhausted', 'push', 'add', 'concat', 'length', 'isArray'];

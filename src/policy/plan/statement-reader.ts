@@ -100,11 +100,13 @@ function readPosition(raw: Readonly<Record<string, unknown>>, { files, name }: U
 
 function coordinate(value: unknown, name: string): number {
   if (value === undefined) return 0;
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw invalid(`a position in \`${name}\` is none`);
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0)
+    throw invalid(`a position in \`${name}\` is none`);
   return value;
 }
 
-const NUMBER = /^-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;
+/** As Rego has them: `.5` too, which is no JSON. */
+const NUMBER = /^-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/;
 
 function readField(value: unknown, kind: FieldKind, where: string, scope: UnitScope, inner: Place): unknown {
   switch (kind) {
@@ -198,7 +200,8 @@ function check(statement: Statement, scope: UnitScope, place: Place): void {
       checkCall(statement.func, statement.args, scope, where);
       break;
     case 'WithStmt':
-      if (statement.local !== input && statement.local !== data) throw invalid(`${where} replaces neither input nor data`);
+      if (statement.local !== input && statement.local !== data)
+        throw invalid(`${where} replaces neither input nor data`);
       break;
     case 'ReturnLocalStmt':
       if (!scope.isFunction || !place.top) throw invalid(`${where} returns from the wrong place`);
@@ -221,12 +224,18 @@ function checkCall(name: string, args: readonly Operand[], scope: UnitScope, whe
   const arity = scope.arities.get(name);
   if (arity === undefined) {
     if (!scope.builtins.has(name)) throw invalid(`\`${scope.name}\` calls \`${name}\`, which is not there`);
-    if (args.length > MOST_BUILTIN_ARGUMENTS) throw invalid(`\`${scope.name}\` calls \`${name}\` with too many arguments`);
+    if (args.length > MOST_BUILTIN_ARGUMENTS)
+      throw invalid(`\`${scope.name}\` calls \`${name}\` with too many arguments`);
     return;
   }
   if (args.length !== arity) throw invalid(`${where} calls with the wrong number of arguments`);
   const [first, second] = args;
-  if (first?.kind !== 'local' || first.local !== scope.input || second?.kind !== 'local' || second.local !== scope.data) {
+  if (
+    first?.kind !== 'local' ||
+    first.local !== scope.input ||
+    second?.kind !== 'local' ||
+    second.local !== scope.data
+  ) {
     throw invalid(`${where} calls without input and data`);
   }
 }

@@ -191,7 +191,7 @@ export function workOf(value: NumberValue): number {
   const text = value.toString();
   const mark = exponentMark(text);
   const size = text.length + (mark < 0 ? 0 : Math.min(Math.abs(Number(text.slice(mark + 1))), MOST_DIGITS));
-  return FRACTION_WORK + size + Math.floor((size * size) / 4_096);
+  return FRACTION_WORK + Math.floor(0.06 * size ** 1.5);
 }
 
 const FRACTION_WORK = 200;

@@ -36,15 +36,17 @@ function shortest({ mantissa, exponent, precision }: BigFloat): Decimal {
   const shift = precision + 1 - bitLength(mantissa);
   const middle = shift >= 0 ? mantissa << BigInt(shift) : mantissa >> BigInt(-shift);
   const power = exponent - shift;
-  const value = exactDecimal(middle, power);
-  const lower = exactDecimal(middle - 1n, power);
-  const upper = exactDecimal(middle + 1n, power);
   const inclusive = (middle & 2n) === 0n;
+  // The bounds differ from the number in a digit that the precision cannot hold: none is needed beyond.
+  const places = Math.ceil(precision * DIGITS_OF_BIT) + SPARE_DIGITS - Math.floor((precision + power) * DIGITS_OF_BIT);
+  const value = leadingDigits(middle, power, places);
+  const lower = leadingDigits(middle - 1n, power, places).digits;
+  const upper = leadingDigits(middle + 1n, power, places).digits;
   for (let at = 0; at < value.digits.length; at++) {
     const digit = value.digits.charCodeAt(at);
-    const above = digitAt(upper.digits, at);
-    const mayCut = digitAt(lower.digits, at) !== digit || (inclusive && at + 1 === lower.digits.length);
-    const mayRaise = digit !== above && (inclusive || digit + 1 < above || at + 1 < upper.digits.length);
+    const above = digitAt(upper, at);
+    const mayCut = digitAt(lower, at) !== digit || (inclusive && at + 1 === lower.length);
+    const mayRaise = digit !== above && (inclusive || digit + 1 < above || at + 1 < upper.length);
     if (mayCut && mayRaise) return isNearerAbove(value.digits, at + 1) ? raised(value, at + 1) : cut(value, at + 1);
     if (mayCut) return cut(value, at + 1);
     if (mayRaise) return raised(value, at + 1);
@@ -52,6 +54,8 @@ function shortest({ mantissa, exponent, precision }: BigFloat): Decimal {
   return value;
 }
 
+const DIGITS_OF_BIT = Math.LOG10E * Math.LN2;
+const SPARE_DIGITS = 4;
 const ZERO = 0x30;
 const FIVE = 0x35;
 const NINE = 0x39;
@@ -60,12 +64,19 @@ function digitAt(digits: string, at: number): number {
   return at < digits.length ? digits.charCodeAt(at) : ZERO;
 }
 
-function exactDecimal(mantissa: bigint, exponent: number): Decimal {
-  const all = (exponent >= 0 ? mantissa << BigInt(exponent) : mantissa * powerOfFive(-exponent)).toString();
-  return { digits: withoutZeros(all), scale: all.length - Math.max(0, -exponent) };
+/** mantissa × 2^exponent to so many places behind the point; a 1 stands for all that is beyond them. */
+function leadingDigits(mantissa: bigint, exponent: number, places: number): Decimal {
+  const shift = exponent + places;
+  const power = powerOfFive(Math.abs(places));
+  const numerator = (places >= 0 ? mantissa * power : mantissa) << BigInt(Math.max(0, shift));
+  const denominator = (places >= 0 ? 1n : power) << BigInt(Math.max(0, -shift));
+  const quotient = places >= 0 ? numerator >> BigInt(Math.max(0, -shift)) : numerator / denominator;
+  const digits = quotient.toString();
+  const exact = quotient * denominator === numerator;
+  return { digits: exact ? withoutZeros(digits) : `${digits}1`, scale: digits.length - places };
 }
 
-const KNOWN_POWERS = 256;
+const KNOWN_POWERS = 400;
 const powers: bigint[] = [];
 
 function powerOfFive(exponent: number): bigint {

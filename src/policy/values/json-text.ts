@@ -5,24 +5,24 @@ import { RegoSet } from './set.ts';
 import type { ObjectValue, Value } from './value.ts';
 
 export interface JsonTextOptions {
-  /** Both given: one line an item, each beginning with the prefix, but for the first. */
+  /** With either of them each item has a line, which begins with the prefix, but for the first line. */
   readonly prefix?: string;
   readonly indent?: string;
   /** Told of work before it is done, one step for some 10 ns; may throw. */
-  readonly charge?: (steps: number) => void;
+  readonly budget?: { charge(steps: number): void };
 }
 
 /**
  * The value as JSON, as OPA and Go write it: members in the order of their keys' UTF-8, sets as arrays in Rego's order,
  * numbers by their own text, a key that is no text by its JSON, `<`, `>`, `&`, U+2028 and U+2029 escaped.
  */
-export function toJsonText(value: Value, { prefix, indent, charge }: JsonTextOptions = {}): string {
+export function toJsonText(value: Value, { prefix, indent, budget }: JsonTextOptions = {}): string {
   const pretty = prefix !== undefined || indent !== undefined;
   const step = indent ?? '';
 
   function write(each: Value, line: string): string {
     if (typeof each === 'string') {
-      charge?.(each.length >> 4);
+      budget?.charge(each.length >> 4);
       return quoteJson(each);
     }
     if (typeof each !== 'object' || each === null) return String(each);
@@ -33,7 +33,7 @@ export function toJsonText(value: Value, { prefix, indent, charge }: JsonTextOpt
   }
 
   function list(open: string, items: readonly Value[], line: string, close: string): string {
-    charge?.(items.length + 1);
+    budget?.charge(items.length + 1);
     if (items.length === 0) return open + close;
     const inner = line + step;
     const separator = pretty ? `,${inner}` : ',';
@@ -47,7 +47,7 @@ export function toJsonText(value: Value, { prefix, indent, charge }: JsonTextOpt
 
   function object(members: ObjectValue, line: string): string {
     const entries = textEntries(members);
-    charge?.(2 * entries.length + 1);
+    budget?.charge(2 * entries.length + 1);
     if (entries.length === 0) return '{}';
     const inner = line + step;
     const separator = pretty ? `,${inner}` : ',';
@@ -55,7 +55,7 @@ export function toJsonText(value: Value, { prefix, indent, charge }: JsonTextOpt
     let text = pretty ? `{${inner}` : '{';
     for (const [at, [key, member]] of entries.entries()) {
       if (at > 0) text += separator;
-      charge?.(key.length >> 4);
+      budget?.charge(key.length >> 4);
       text += quoteJson(key) + colon + write(member, inner);
     }
     return pretty ? `${text}${line}}` : `${text}}`;

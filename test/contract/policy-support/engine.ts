@@ -5,6 +5,7 @@ import type { JsonValue } from '../../../src/decision/json.ts';
 import type { Clock, Instant } from '../../../src/decision/ports.ts';
 import type { PolicyConfig } from '../../../src/policy/config.ts';
 import type { PolicyEngine } from '../../../src/policy/policy-engine.ts';
+import { createJsEngine } from '../../../src/policy/js-engine.ts';
 import { createWasmEngine } from '../../../src/policy/wasm-engine.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 
@@ -15,7 +16,7 @@ export interface EngineSettings {
   readonly config?: Partial<Pick<PolicyConfig, 'budget_ms' | 'memory_max_mb' | 'decisions'>>;
 }
 
-/** What makes an engine for the behaviour suite; the JavaScript engine is to join with its own. */
+/** What makes an engine for the behaviour suite. */
 export type CreateEngine = (settings?: EngineSettings) => PolicyEngine;
 
 export const createWasmEngineForTest: CreateEngine = ({ clock = createManualClock(), config = {} } = {}) =>
@@ -27,6 +28,14 @@ export const createWasmEngineForTest: CreateEngine = ({ clock = createManualCloc
     onSpareFailure: (error) => {
       throw error;
     },
+  });
+
+/** Its budget is counted on the same clock as the other's. */
+export const createJsEngineForTest: CreateEngine = ({ clock = createManualClock(), config = {} } = {}) =>
+  createJsEngine({
+    config: { budget_ms: 5, decisions: {}, ...config },
+    randomBytes,
+    cpuMs: () => clock.now().monotonicMs,
   });
 
 /** Members as given; all others are absent. */

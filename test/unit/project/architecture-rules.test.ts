@@ -30,6 +30,10 @@ const planted: readonly (readonly [title: string, path: string, text: string, ru
     'import rules',
   ],
   ['a family re-exporting another', 'src/bundle/a.ts', "export { x } from '../policy/a.ts';", 'import rules'],
+  ['regex/ importing a family', 'src/regex/a.ts', "import { x } from '../policy/a.ts';", 'import rules'],
+  ['regex/ importing the core', 'src/regex/a.ts', "import { x } from '../decision/json.ts';", 'import rules'],
+  ['the core importing regex/', 'src/decision/a.ts', "import { x } from '../regex/regex.ts';", 'import rules'],
+  ['regex/ importing node:', 'src/regex/a.ts', "import { x } from 'node:crypto';", 'regex/ imports re2js only'],
   ['a family importing for effect', 'src/bundle/a.ts', "import '../policy/a.ts';", 'import rules'],
   [
     'a family importing a door',
@@ -131,6 +135,8 @@ const clean: readonly (readonly [title: string, path: string, text: string])[] =
     'src/identity/a.ts',
     "import { a } from '../decision/errors.ts';\nimport { b } from '../telemetry/metrics.ts';\nimport { c } from 'jose';\nimport { d } from 'node:crypto';\nimport { e } from './jwks.ts';",
   ],
+  ['a family importing regex/', 'src/policy/builtins/a.ts', "import { x } from '../../regex/regex.ts';"],
+  ['regex/ importing its engine', 'src/regex/a.ts', "import { RE2JS } from 're2js';\nimport { x } from './b.ts';"],
   [
     'a nested folder of a family',
     'src/policy/builtins/a.ts',

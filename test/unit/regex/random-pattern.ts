@@ -59,9 +59,30 @@ function randomTerm(random: Random, depth: number): string {
   return atom + random.pick(REPEATS) + (random.chance(0.3) ? '?' : '');
 }
 
-const PIECES = ['a', 'b', 'ab', 'aab', 'k', 'K', 'K', 's', 'S', 'ſ', 'ß', 'ẞ', 'é', 'É', 'α', 'Ω', '😀', '_', '1', '42', ' ', '\n'].concat(
-  ['\r', '\t', '\v', ' ', ' ', '.', '-', ']', '{', 'A', 'c', 'a.b'],
-);
+const PIECES = [
+  'a',
+  'b',
+  'ab',
+  'aab',
+  'k',
+  'K',
+  'K',
+  's',
+  'S',
+  'ſ',
+  'ß',
+  'ẞ',
+  'é',
+  'É',
+  'α',
+  'Ω',
+  '😀',
+  '_',
+  '1',
+  '42',
+  ' ',
+  '\n',
+].concat(['\r', '\t', '\v', ' ', ' ', '.', '-', ']', '{', 'A', 'c', 'a.b']);
 
 export function randomText(random: Random): string {
   return Array.from({ length: random.below(12) }, () => random.pick(PIECES)).join('');

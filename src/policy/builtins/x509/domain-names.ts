@@ -11,15 +11,16 @@ export interface Mailbox {
   readonly domain: string;
 }
 
-const ATOM = /^(?:[0-9A-Za-z!#$%&'*+\-/=?^_`{|}~.]|\\[\x00-\x7f])+/;
-const QUOTED = /^"((?:\\[\x01-\x09\x0b\x0c\x0e-\x7f]|[\x01-\x08\x0b\x0c\x0e-\x21\x23-\x5b\x5d-\x7f])*)"/;
+const ATOM = /^(?:[0-9A-Za-z!#$%&'*+\-/=?^_`{|}~.]|\\[\s\S])+/;
+const QUOTED = /^"((?:\\[^\n\r]|[^\t\n\r"\\])*)"/;
 
 /** `local@domain` in ASCII (RFC 2821 §4.1.2), `undefined` for anything else. */
 export function readMailbox(text: string): Mailbox | undefined {
   const quoted = QUOTED.exec(text);
   const found = quoted?.[0] ?? ATOM.exec(text)?.[0];
-  if (found === undefined || text.charAt(found.length) !== '@') return undefined;
-  const local = (quoted?.[1] ?? found).replace(/\\([\x00-\x7f])/g, '$1');
+  if (found === undefined || (quoted !== null && found.includes('\0')) || text.charAt(found.length) !== '@')
+    return undefined;
+  const local = (quoted?.[1] ?? found).replace(/\\([\s\S])/g, '$1');
   if (quoted === null && (local.startsWith('.') || local.endsWith('.') || local.includes('..'))) return undefined;
   const domain = text.slice(found.length + 1);
   return isDomain(domain, false) ? { local, domain } : undefined;

@@ -50,9 +50,7 @@ export interface PolicyMapping {
 /** One extension as it stands in a certificate or request. Throws an `X509Error`. */
 export function readExtension(der: DerReader): Extension {
   const id = der.oid() ?? fail('x509: malformed extension OID field');
-  const critical = der.peek(TAG.boolean)
-    ? (der.boolean() ?? fail('x509: malformed extension critical field'))
-    : false;
+  const critical = der.peek(TAG.boolean) ? (der.boolean() ?? fail('x509: malformed extension critical field')) : false;
   const value = der.content(TAG.octetString) ?? fail('x509: malformed extension value field');
   return { id, critical, value };
 }
@@ -111,8 +109,7 @@ const READERS: ReadonlyMap<string, ExtensionReader> = new Map<string, ExtensionR
 
 function readSubjectKeyId(data: ExtensionData, { critical, value }: Extension): boolean {
   if (critical) fail('x509: subject key identifier incorrectly marked critical');
-  data.subjectKeyId =
-    new DerReader(value).content(TAG.octetString) ?? fail('x509: invalid subject key identifier');
+  data.subjectKeyId = new DerReader(value).content(TAG.octetString) ?? fail('x509: invalid subject key identifier');
   return true;
 }
 

@@ -16,7 +16,12 @@ export interface AlternativeNames {
 
 export const NO_NAMES: AlternativeNames = { dnsNames: [], emailAddresses: [], ipAddresses: [], uris: [] };
 
-export const GENERAL_NAME = { email: contextTag(1), dns: contextTag(2), uri: contextTag(6), ip: contextTag(7) } as const;
+export const GENERAL_NAME = {
+  email: contextTag(1),
+  dns: contextTag(2),
+  uri: contextTag(6),
+  ip: contextTag(7),
+} as const;
 
 /** What the extension holds. Throws an `X509Error`. */
 export function readAlternativeNames(value: Buffer): AlternativeNames {

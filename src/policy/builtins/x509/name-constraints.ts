@@ -76,7 +76,9 @@ function readSubtrees(content: Buffer | undefined): { readonly subtrees: NameSub
 function constraintText(content: Buffer): string {
   return (
     ia5Text(content) ??
-    fail(`x509: invalid constraint value: x509: ${JSON.stringify(content.toString('latin1'))} cannot be encoded as an IA5String`)
+    fail(
+      `x509: invalid constraint value: x509: ${JSON.stringify(content.toString('latin1'))} cannot be encoded as an IA5String`,
+    )
   );
 }
 

@@ -11,7 +11,7 @@ export interface PublicKeyInfo {
   readonly algorithm: number;
   /** As the policy sees it: numbers, base64, or `null` for an algorithm that is not known. */
   readonly value: Value;
-  /** `undefined` for what checks no signature here: unknown algorithms and DSA. */
+  /** `undefined` for what checks no signature here: unknown algorithms, DSA, impossible numbers of RSA. */
   readonly key: KeyObject | undefined;
 }
 
@@ -58,13 +58,14 @@ function rsaKey(whole: Buffer, parameters: Buffer, bits: Buffer): PublicKeyInfo 
   if (modulus <= 0n) fail('x509: RSA modulus is not a positive number');
   if (exponent <= 0n) fail('x509: RSA public exponent is not a positive number');
   const value = { E: numberOfBigInt(exponent), N: numberOfBigInt(modulus) };
-  return { algorithm: KEY_ALGORITHM.rsa, value, key: importKey(whole, 'x509: invalid RSA public key') };
+  // A number that OpenSSL takes for no modulus or exponent is one to Go; it verifies nothing.
+  return { algorithm: KEY_ALGORITHM.rsa, value, key: tryImport(whole) };
 }
 
 function ecKey(whole: Buffer, parameters: Buffer, bits: Buffer): PublicKeyInfo {
   const curve = new DerReader(parameters).oid() ?? fail('x509: invalid ECDSA parameters');
   const size = CURVES.get(curve.join('.')) ?? fail('x509: unsupported elliptic curve');
-  if (bits[0] !== 4 || bits.length !== 1 + 2 * size) fail('ecdsa: invalid public key encoding');
+  if (bits[0] !== 4 || bits.length !== 1 + 2 * size) fail('ecdsa: invalid uncompressed public key');
   const value = {
     Curve: {},
     X: numberOfBigInt(toUnsigned(bits.subarray(1, 1 + size))),
@@ -91,9 +92,13 @@ function dsaKey(parameters: Buffer, bits: Buffer): PublicKeyInfo {
 }
 
 function importKey(der: Buffer, wrong: string): KeyObject {
+  return tryImport(der) ?? fail(wrong);
+}
+
+function tryImport(der: Buffer): KeyObject | undefined {
   try {
     return createPublicKey({ key: der, format: 'der', type: 'spki' });
   } catch {
-    return fail(wrong);
+    return undefined;
   }
 }

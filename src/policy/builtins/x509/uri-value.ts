@@ -33,15 +33,15 @@ export function readUri(uri: string): CertificateUri | UriMistake {
   const hasAuthority = rest.startsWith('//') && (scheme !== '' || !rest.startsWith('///'));
   const authority = hasAuthority ? (rest.slice(2).split('/', 1)[0] ?? '') : '';
   const at = authority.lastIndexOf('@');
-  const host = unescape(authority.slice(at + 1));
+  const host = percentDecode(authority.slice(at + 1));
   const user = at < 0 ? undefined : userInfo(authority.slice(0, at));
   const omitHost = scheme !== '' && rooted && !hasAuthority;
   const writtenPath = opaque !== '' ? '' : hasAuthority ? rest.slice(2 + authority.length) : rest;
   const path = fromBytes(parsed.path);
-  const escapedPath = escape(path, UNLIKE_PATH);
+  const escapedPath = percentEncode(path, UNLIKE_PATH);
   const fragment = fromBytes(parsed.fragment);
   const writtenFragment = uri.slice(reference.length + 1);
-  const escapedFragment = escape(fragment, UNLIKE_FRAGMENT);
+  const escapedFragment = percentEncode(fragment, UNLIKE_FRAGMENT);
   const value = {
     ForceQuery: forceQuery,
     Fragment: fragment,
@@ -84,14 +84,14 @@ const UNLIKE_USER = /[^A-Za-z0-9$&+,.;=_~-]/g;
 const VALID_PATH = /^[A-Za-z0-9$&+,./:;=@_~!'()*[\]%-]*$/;
 const VALID_FRAGMENT = /^[A-Za-z0-9$&+,./:;=@_~!'()*?[\]%-]*$/;
 
-function escape(text: string, unlike: RegExp): string {
+function percentEncode(text: string, unlike: RegExp): string {
   return Buffer.from(text)
     .toString('latin1')
     .replace(unlike, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
 }
 
 /** What was checked by {@link parseUri} already. */
-function unescape(text: string): string {
+function percentDecode(text: string): string {
   const bytes = text.replace(/%[0-9A-Fa-f]{2}/g, (escaped) =>
     String.fromCharCode(Number.parseInt(escaped.slice(1), 16)),
   );
@@ -104,6 +104,6 @@ function fromBytes(bytes: string): string {
 
 function userInfo(written: string): string {
   const cut = written.indexOf(':');
-  const name = escape(unescape(cut < 0 ? written : written.slice(0, cut)), UNLIKE_USER);
-  return cut < 0 ? name : `${name}:${escape(unescape(written.slice(cut + 1)), UNLIKE_USER)}`;
+  const name = percentEncode(percentDecode(cut < 0 ? written : written.slice(0, cut)), UNLIKE_USER);
+  return cut < 0 ? name : `${name}:${percentEncode(percentDecode(written.slice(cut + 1)), UNLIKE_USER)}`;
 }

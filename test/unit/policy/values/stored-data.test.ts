@@ -8,7 +8,21 @@ import { toRegoText } from '../../../../src/policy/values/text.ts';
 import type { Value } from '../../../../src/policy/values/value.ts';
 import { caseCount, createRandom, type Random, seedOf } from '../../../support/seed.ts';
 
-const HOSTILE = ['__proto__', 'constructor', 'length', 'toString', '0', '-0', '01', '', 'é', '😀', 'a"b', 'a\\', '\u2028'];
+const HOSTILE = [
+  '__proto__',
+  'constructor',
+  'length',
+  'toString',
+  '0',
+  '-0',
+  '01',
+  '',
+  'é',
+  '😀',
+  'a"b',
+  'a\\',
+  '\u2028',
+];
 
 function members(count: number, value: (nth: number) => unknown = (nth) => ({ nth, note: 'n'.repeat(300) })): string {
   return `{${Array.from({ length: count }, (_, nth) => `"key ${nth}":${JSON.stringify(value(nth))}`).join(', ')}}`;
@@ -52,7 +66,8 @@ describe('stored data', () => {
     expect(large).toBeInstanceOf(StoredObject);
     expect(at(large, 'key 999', 'nth')).toBe(999);
     expect(at(large, 'key 999')).toBe(at(large, 'key 999'));
-    for (const absent of ['key 1000', '', 'size', 'get', '__proto__', 7, null]) expect(at(large, absent)).toBeUndefined();
+    for (const absent of ['key 1000', '', 'size', 'get', '__proto__', 7, null])
+      expect(at(large, absent)).toBeUndefined();
   });
 
   test('find hostile keys, in the large object and above it', () => {
