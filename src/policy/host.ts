@@ -3,6 +3,8 @@ import { type BuiltinContext, BuiltinFailure, type Builtins } from './builtins/b
 import { createRandomness } from './decision-randomness.ts';
 import type { EvaluationBudget } from './evaluation-budget.ts';
 import type { CallBuiltin } from './opa-wasm.ts';
+import { entriesOf, isArray, isObject } from './values/object.ts';
+import { RegoSet } from './values/set.ts';
 import type { Value } from './values/value.ts';
 
 /** What stands behind the module's calls: the builtins, and what is pinned for the decision that is being evaluated. */
@@ -40,7 +42,7 @@ export function createHost({ builtins, randomBytes }: HostParts): Host {
       const builtin = builtins.get(name);
       if (builtin === undefined || current === undefined) throw new Error(`the builtin \`${name}\` is not supported`);
       try {
-        return builtin(current, a, b, c, d);
+        return demandText(builtin(current, a, b, c, d));
       } catch (error) {
         if (!(error instanceof BuiltinFailure)) throw error;
         if (current.strict) throw new Error(`\`${name}\`: ${error.message}`, { cause: error });
@@ -48,4 +50,17 @@ export function createHost({ builtins, randomBytes }: HostParts): Host {
       }
     },
   };
+}
+
+/** The module's texts are bytes and its host's are not: what it would take for another text fails the evaluation. */
+function demandText(result: Value | undefined): Value | undefined {
+  if (result === undefined || isWellFormed(result)) return result;
+  throw new Error('a builtin decoded bytes that are no UTF-8, which cannot be handed to the module');
+}
+
+function isWellFormed(value: Value): boolean {
+  if (typeof value === 'string') return value.isWellFormed();
+  if (isArray(value)) return value.every(isWellFormed);
+  if (value instanceof RegoSet) return value.list().every(isWellFormed);
+  return !isObject(value) || entriesOf(value).every(([key, member]) => isWellFormed(key) && isWellFormed(member));
 }

@@ -20,8 +20,11 @@ export interface WasmInstance {
   readonly entrypoints: ReadonlyMap<string, number>;
   /** The builtins that the module leaves to its host. */
   readonly hostBuiltins: readonly string[];
-  /** Evaluates on JSON text; answers the result set in the form of `parseRegoText`. Throws `Error`s only. */
-  evaluate(entrypoint: number, input: string): string;
+  /**
+   * Evaluates on JSON text, or without an input; answers the result set in the form of `parseRegoText`. Throws `Error`s
+   * only.
+   */
+  evaluate(entrypoint: number, input: string | undefined): string;
   readonly memoryBytes: () => number;
   /** The first byte behind the data, and so behind all that outlives an evaluation. */
   readonly dataEnd: number;
@@ -187,9 +190,9 @@ function toInstance(policy: Policy, { memory, functions, hostBuiltins, takeFault
     dataEnd,
     evaluate: (entrypoint, input) => {
       functions.opa_heap_ptr_set(dataEnd);
-      const inputAddress = writeParsed(memory, functions, input, 'opa_json_parse');
+      const inputAddress = input === undefined ? undefined : writeParsed(memory, functions, input, 'opa_json_parse');
       const context = functions.opa_eval_ctx_new();
-      functions.opa_eval_ctx_set_input(context, inputAddress);
+      if (inputAddress !== undefined) functions.opa_eval_ctx_set_input(context, inputAddress);
       functions.opa_eval_ctx_set_data(context, policy.dataAddr);
       functions.opa_eval_ctx_set_entrypoint(context, entrypoint);
       if (functions.eval(context) !== 0) throw new Error('the policy engine failed');

@@ -9,6 +9,7 @@ import type { NumberValue, PlainObject, Value } from './values/value.ts';
  * doubles. What needs no change is passed on as it is and must not be changed by whoever gets it.
  */
 export function toPlain(value: Value): unknown {
+  if (typeof value === 'string') return value.toWellFormed();
   if (typeof value !== 'object' || value === null) return value;
   if (value instanceof RegoNumber) return plainNumber(value);
   if (value instanceof RegoSet) return value.sorted().map(toPlain);
@@ -23,12 +24,13 @@ export function toPlain(value: Value): unknown {
 
 /** Whether all parts are as JSON has them. */
 function isPlain(value: Value): boolean {
+  if (typeof value === 'string') return value.isWellFormed();
   if (typeof value !== 'object' || value === null) return true;
   if (isArray(value)) return value.every(isPlain);
   if (value instanceof RegoNumber || value instanceof RegoSet || value instanceof RegoObject) return false;
   for (const key in value) {
     const member = Object.hasOwn(value, key) ? value[key] : undefined;
-    if (member !== undefined && !isPlain(member)) return false;
+    if (!key.isWellFormed() || (member !== undefined && !isPlain(member))) return false;
   }
   return true;
 }
@@ -39,7 +41,7 @@ function plainNumber(value: NumberValue): number | bigint {
 }
 
 function keyText(key: Value): string {
-  return typeof key === 'string' ? key : toRegoText(withLists(key));
+  return typeof key === 'string' ? key.toWellFormed() : toRegoText(withLists(key));
 }
 
 /** What JSON can say of a value, its numbers as they are written. */

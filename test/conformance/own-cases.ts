@@ -20,6 +20,12 @@ export async function loadOwnCases(program: string): Promise<readonly Conformanc
   }
 }
 
+/** Whether a case of that name is one of ours. */
+export function isOwn(name: string): boolean {
+  return name.startsWith(PREFIX);
+}
+
+const PREFIX = 'own/';
 const OWN = fileURLToPath(new URL('./own', import.meta.url));
 
 interface OwnFile {
@@ -65,7 +71,7 @@ function toCase(one: OwnCase, name: string | undefined, filled: (text: string) =
     if (field === 'modules') return [field, one.modules?.map(filled)];
     return [field, typeof value === 'string' && field !== 'note' ? filled(value) : value];
   });
-  const note = name === undefined ? `own/${one.note}` : `own/${one.note}: ${JSON.stringify(name)}`;
+  const note = `${PREFIX}${one.note}${name === undefined ? '' : `: ${JSON.stringify(name)}`}`;
   return { ...Object.fromEntries(texts), note };
 }
 

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import {
+  type ArithmeticResult,
   absolute,
   add,
-  type ArithmeticResult,
   ceil,
   divide,
   floor,
@@ -96,7 +96,9 @@ function evaluateWithOpa(cases: readonly Case[]): readonly string[] {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-arithmetic-'));
   try {
     // With the index no case equals another: OPA takes one's answer for the other's, and -0 for 0.
-    const rows = cases.map(({ operation, operands }, index) => `{"i": ${index}, "o": "${operation}", "v": [${operands.join(', ')}]}`);
+    const rows = cases.map(
+      ({ operation, operands }, index) => `{"i": ${index}, "o": "${operation}", "v": [${operands.join(', ')}]}`,
+    );
     writeFileSync(join(folder, 'arithmetic.rego'), REGO);
     writeFileSync(join(folder, 'data.json'), `{"cases": [${rows.join(',\n')}]}`);
     const out = execFileSync(requireTool('opa'), ['eval', '-f', 'json', '-d', folder, 'data.arithmetic.texts'], {

@@ -24,7 +24,26 @@ import { requireTool } from '../support/tools.ts';
 type Operand = (random: Random) => string;
 
 const json = JSON.stringify;
-const ALPHABET = ['a', 'b', 'ab', 'A', '/', ' ', '\t', '\u0085', 'é', 'ß', 'İ', 'Σ', 'ᾳ', '😀', '\u2028', '\ufeff', '{', '"'];
+const ALPHABET = [
+  'a',
+  'b',
+  'ab',
+  'A',
+  '/',
+  ' ',
+  '\t',
+  '\u0085',
+  'é',
+  'ß',
+  'İ',
+  'Σ',
+  'ᾳ',
+  '😀',
+  '\u2028',
+  '\ufeff',
+  '{',
+  '"',
+];
 const rawText = (random: Random, most = 8): string =>
   Array.from({ length: random.below(most) }, () => random.pick(ALPHABET)).join('');
 const text: Operand = (random) => json(rawText(random));
@@ -33,7 +52,8 @@ const full: Operand = (random) => json(random.pick(ALPHABET) + rawText(random, 2
 const small: Operand = (random) => String(random.below(12) - 3);
 const anyInteger: Operand = (random) =>
   random.pick([small, () => '1.0', () => '2e3', () => '2.5', () => '-0', bigInteger])(random);
-const bigInteger: Operand = (random) => String(BigInt(random.below(2 ** 31) - 2 ** 30) * 10n ** BigInt(random.below(30)));
+const bigInteger: Operand = (random) =>
+  String(BigInt(random.below(2 ** 31) - 2 ** 30) * 10n ** BigInt(random.below(30)));
 const float: Operand = (random) =>
   random.pick([
     () => String(random.next() * 10 ** (random.below(30) - 15)),
@@ -50,13 +70,15 @@ const object: Operand = (random) =>
   `{${[...new Set(Array.from({ length: random.below(4) }, () => rawText(random, 3)))].map((key) => `${json(key)}: ${text(random)}`).join(',')}}`;
 const amount: Operand = (random) => {
   const number = `${random.pick(['', '', '-', '+'])}${random.pick(['0', '1', '12', '1.5', '.5', '5.', '1e3', '1.1', '0.0005'])}`;
-  return json(number + random.pick(['', 'k', 'K', 'm', 'M', 'Mi', 'mi', 'GB', 'gib', 'e', 'E', 'Ei', 'EB', 'x', ' ', '"']));
+  return json(
+    number + random.pick(['', 'k', 'K', 'm', 'M', 'Mi', 'mi', 'GB', 'gib', 'e', 'E', 'Ei', 'EB', 'x', ' ', '"']),
+  );
 };
 const numeral: Operand = (random) =>
   json(random.pick(['1', '-42.0', '1e3', '1e400', '1e-400', 'x', '', '-', '.', 'NaN', '+Inf', '0.10', '1E+2']));
 
 const FLAGS = ['', '', '', '+', '-', '#', ' ', '0', '+0', '-0', '#0'];
-const VERBS = [...'vvdsqxXobOcUeEfFgGtTz%', '😀'];
+const VERBS = [...Array.from('vvdsqxXobOcUeEfFgGtTz%'), '😀'];
 const format: Operand = (random) =>
   json(
     Array.from({ length: 1 + random.below(3) }, () => {
@@ -168,7 +190,9 @@ describeWith(['opa'], 'builtins on texts and numbers answer what OPA answers', (
     }).flat();
     const expected = evaluateWithOpa(cases);
     const different = cases.filter((one, index) => asciiSource(answerOf(one)) !== asciiSource(expected[index] ?? ''));
-    expect(different.map(({ name, operands }) => `${name} ${(operands[0] ?? '').codePointAt(1)?.toString(16)}`)).toEqual([]);
+    expect(
+      different.map(({ name, operands }) => `${name} ${(operands[0] ?? '').codePointAt(1)?.toString(16)}`),
+    ).toEqual([]);
   });
 });
 

@@ -641,13 +641,19 @@ describeWith(['opa'], 'a verdict that is none', () => {
   });
 
   test.each([
-    ...['nothing', 'null', 'true', '"text"', '{}', '{"plans":[]}', '{"plans":{}}', '[1]', '[{}]', '[{"name":"a"}]'],
+    ...['null', 'true', '"text"', '{}', '{"plans":[]}', '{"plans":{}}', '[1]', '[{}]', '[{"name":"a"}]'],
     '[{"name":"a","key":["tenant"],"unit":"requests","kind":"rate","limit":0,"per_seconds":1,"cost":1,"scope":"tenant"}]',
     '[{"name":"a","key":["tenant"],"unit":"requests","kind":"rate","limit":1,"per_seconds":1,"cost":-1,"scope":"tenant"}]',
     '[{"name":"a","key":["nobody"],"unit":"requests","kind":"rate","limit":1,"per_seconds":1,"cost":1,"scope":"tenant"}]',
   ])('limits of %s are denied although the verdict allows', async (limits) => {
     for (const event of await ask('sallyport', { 'x-verdict': '{"allow":true}', 'x-limits': limits })) {
       expect(event).toMatchObject({ code: 'invalid_charges', error: { message: expect.stringMatching(/\S/) } });
+    }
+  });
+
+  test('limits in which a builtin fails are denied although the verdict allows', async () => {
+    for (const event of await ask('sallyport', { 'x-verdict': '{"allow":true}', 'x-limits': 'no JSON' })) {
+      expect(event).toMatchObject({ code: 'policy_error', error: { message: expect.stringContaining('json.unmarshal') } });
     }
   });
 

@@ -75,34 +75,29 @@ function isNode(value: unknown): value is AnyNode {
 
 function faultOf(node: AnyNode): string | undefined {
   if (!ALLOWED_NODES.has(node.type)) return node.type;
-  switch (node.type) {
-    case 'Identifier':
-      if (OWN_NAME.test(node.name) || ALLOWED_NAMES.has(node.name) || MEMBER_NAMES.includes(node.name))
-        return undefined;
-      return `the name ${node.name}`;
-    case 'Literal': {
-      const { value } = node;
-      if (value === null || typeof value === 'boolean') return node.raw === String(value) ? undefined : 'a literal';
-      return typeof value === 'number' && /^(?:0|[1-9][0-9]*)$/.test(node.raw ?? '') ? undefined : 'a literal';
-    }
-    case 'MemberExpression':
-      if (node.computed)
-        return isIdentifier(node.property) && /^[cl]/.test(node.property.name) ? undefined : 'a computed property';
-      return isIdentifier(node.property) && MEMBER_NAMES.includes(node.property.name) ? undefined : 'a property';
-    case 'ObjectExpression':
-      return node.properties.length === 0 ? undefined : 'an object with members';
-    case 'FunctionDeclaration':
-    case 'FunctionExpression':
-      return node.async || node.generator ? 'a function that waits' : undefined;
-    case 'AssignmentExpression':
-    case 'BinaryExpression':
-    case 'LogicalExpression':
-    case 'UnaryExpression':
-    case 'UpdateExpression':
-      return ALLOWED_OPERATORS.has(node.operator) ? undefined : `the operator ${node.operator}`;
-    default:
-      return undefined;
+  if (node.type === 'Identifier') return isKnownName(node.name) ? undefined : `the name ${node.name}`;
+  if (node.type === 'Literal')
+    return isPlainLiteral(node.value, node.raw ?? '') ? undefined : `the literal ${node.raw}`;
+  if (node.type === 'MemberExpression') {
+    const { property, computed } = node;
+    if (!isIdentifier(property)) return 'a property that is no name';
+    return (computed ? /^[cl]/.test(property.name) : MEMBER_NAMES.includes(property.name)) ? undefined : 'a property';
   }
+  if (node.type === 'ObjectExpression') return node.properties.length === 0 ? undefined : 'an object with members';
+  if (node.type === 'FunctionDeclaration' || node.type === 'FunctionExpression') {
+    return node.async || node.generator ? 'a function that waits' : undefined;
+  }
+  if ('operator' in node && !ALLOWED_OPERATORS.has(node.operator)) return `the operator ${node.operator}`;
+  return undefined;
+}
+
+function isKnownName(name: string): boolean {
+  return OWN_NAME.test(name) || ALLOWED_NAMES.has(name) || MEMBER_NAMES.includes(name);
+}
+
+function isPlainLiteral(value: unknown, raw: string): boolean {
+  if (value === null || typeof value === 'boolean') return raw === String(value);
+  return typeof value === 'number' && /^(?:0|[1-9][0-9]*)$/.test(raw);
 }
 
 function isIdentifier(node: AnyNode): node is AnyNode & { readonly type: 'Identifier' } {

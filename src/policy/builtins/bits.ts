@@ -6,9 +6,27 @@ import { wholeOperand } from './operands.ts';
 
 /** OPA's operations on the bits of integers of any size; a shift may not make a number of more than 131,072 bits. */
 export const BITS_BUILTINS: Builtins = new Map<string, Builtin>([
-  ['bits.and', binary((a, b) => a & b, (a, b) => a & b)],
-  ['bits.or', binary((a, b) => a | b, (a, b) => a | b)],
-  ['bits.xor', binary((a, b) => a ^ b, (a, b) => a ^ b)],
+  [
+    'bits.and',
+    binary(
+      (a, b) => a & b,
+      (a, b) => a & b,
+    ),
+  ],
+  [
+    'bits.or',
+    binary(
+      (a, b) => a | b,
+      (a, b) => a | b,
+    ),
+  ],
+  [
+    'bits.xor',
+    binary(
+      (a, b) => a ^ b,
+      (a, b) => a ^ b,
+    ),
+  ],
   ['bits.negate', (context, a) => numberOfBigInt(~wholeOperand(context, a, 1))],
   ['bits.lsh', shiftLeft],
   ['bits.rsh', shiftRight],

@@ -61,5 +61,8 @@ function withoutZeros(integer: string): string {
 }
 
 function parseFailure(context: BuiltinContext, text: string, why: string): Error {
-  return builtinFailure(context, context.strict ? `strconv.ParseFloat: parsing ${quoteGo(text, '"', false)}: ${why}` : why);
+  return builtinFailure(
+    context,
+    context.strict ? `strconv.ParseFloat: parsing ${quoteGo(text, '"', false)}: ${why}` : why,
+  );
 }

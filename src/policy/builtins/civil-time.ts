@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { abbreviationOf } from './zone-abbreviation.ts';
 
 /** A moment, and how far its zone's clocks are ahead of UTC then. */
 export interface ZonedTime {
@@ -24,7 +25,7 @@ export interface Civil {
 export interface Zone {
   readonly name: string;
   offsetAt(seconds: number): number;
-  /** `UTC`, `PST` …; `undefined` where the platform knows none. */
+  /** `UTC`, `PST`, `+03` …; `undefined` where none is known. */
   abbreviationAt(seconds: number): string | undefined;
 }
 
@@ -122,10 +123,8 @@ function createZone(name: string): Zone | undefined {
     hourCycle: 'h23',
   } as const;
   let clock: Intl.DateTimeFormat;
-  let label: Intl.DateTimeFormat;
   try {
     clock = new Intl.DateTimeFormat('en-US', { timeZone: name, ...parts });
-    label = new Intl.DateTimeFormat('en-US', { timeZone: name, timeZoneName: 'short' });
   } catch {
     return undefined;
   }
@@ -133,22 +132,16 @@ function createZone(name: string): Zone | undefined {
   const resolved = clock.resolvedOptions().timeZone;
   if (resolved !== name && resolved.toLowerCase() === name.toLowerCase()) return undefined;
   const offsets = new LRUCache<number, number>({ max: 512 });
-  return {
-    name,
-    offsetAt: (seconds) => {
-      // Zones change on the quarter hour, so within one the offset is the same.
-      const quarter = Math.floor(seconds / 900);
-      const known = offsets.get(quarter);
-      if (known !== undefined) return known;
-      const offset = wallSeconds(clock, seconds) - seconds;
-      offsets.set(quarter, offset);
-      return offset;
-    },
-    abbreviationAt: (seconds) => {
-      const part = label.formatToParts(new Date(seconds * 1_000)).find(({ type }) => type === 'timeZoneName')?.value;
-      return part === undefined || /^GMT[+-]/.test(part) ? undefined : part;
-    },
+  const offsetAt = (seconds: number): number => {
+    // Zones change on the quarter hour, so within one the offset is the same.
+    const quarter = Math.floor(seconds / 900);
+    const known = offsets.get(quarter);
+    if (known !== undefined) return known;
+    const offset = wallSeconds(clock, seconds) - seconds;
+    offsets.set(quarter, offset);
+    return offset;
   };
+  return { name, offsetAt, abbreviationAt: (seconds) => abbreviationOf(name, seconds, offsetAt(seconds)) };
 }
 
 function wallSeconds(clock: Intl.DateTimeFormat, seconds: number): number {

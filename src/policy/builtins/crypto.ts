@@ -1,4 +1,5 @@
 import { createHmac, hash, timingSafeEqual } from 'node:crypto';
+import { toBytes } from './bytes.ts';
 import { type Builtin, type Builtins, textOperand } from './builtin.ts';
 
 /** OPA's digests and HMACs, as lower-case hex. */
@@ -24,7 +25,7 @@ function digest(algorithm: string): Builtin {
   return (context, message) => {
     const text = textOperand(context, message, 1);
     context.charge(CALL_STEPS + text.length / BYTES_PER_STEP);
-    return hash(algorithm, text, 'hex');
+    return hash(algorithm, toBytes(text), 'hex');
   };
 }
 
@@ -33,13 +34,13 @@ function hmac(algorithm: string): Builtin {
     const text = textOperand(context, message, 1);
     const key = textOperand(context, secret, 2);
     context.charge(2 * CALL_STEPS + (text.length + key.length) / BYTES_PER_STEP);
-    return createHmac(algorithm, key).update(text, 'utf8').digest('hex');
+    return createHmac(algorithm, toBytes(key)).update(toBytes(text)).digest('hex');
   };
 }
 
 /** In a time that depends on the lengths only. */
 function isSameText(left: string, right: string): boolean {
-  const a = Buffer.from(left);
-  const b = Buffer.from(right);
+  const a = toBytes(left);
+  const b = toBytes(right);
   return a.length === b.length && timingSafeEqual(a, b);
 }

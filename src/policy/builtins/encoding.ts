@@ -13,7 +13,7 @@ import {
   operandFailure,
   textOperand,
 } from './builtin.ts';
-import { toText } from './bytes.ts';
+import { toBytes, toText } from './bytes.ts';
 
 /** OPA's encodings but for JSON and YAML. Decoded bytes that are no UTF-8 fail the evaluation. */
 export const ENCODING_BUILTINS: Builtins = new Map<string, Builtin>([
@@ -32,7 +32,7 @@ export const ENCODING_BUILTINS: Builtins = new Map<string, Builtin>([
 ]);
 
 function bytesOf(context: BuiltinContext, value: Value): Buffer {
-  return Buffer.from(textOperand(context, value, 1));
+  return toBytes(textOperand(context, value, 1));
 }
 
 function padded(text: string): string {
@@ -46,7 +46,7 @@ function decoded(context: BuiltinContext, result: Buffer | number): string {
 
 function decodeUrl(context: BuiltinContext, value: Value): string {
   const text = textOperand(context, value, 1);
-  if (!text.endsWith('=') && Buffer.byteLength(text) % 4 === 1) {
+  if (!text.endsWith('=') && toBytes(text).length % 4 === 1) {
     throw builtinFailure(context, `illegal base64url string: ${text}`);
   }
   return decoded(context, decodeBase64Url(text));
@@ -82,7 +82,7 @@ function queryUnescape(context: BuiltinContext, text: string): string {
   const wrong = text.search(BAD_ESCAPE);
   if (wrong >= 0) throw builtinFailure(context, `invalid URL escape ${toRegoText(text.slice(wrong, wrong + 3))}`);
   if (!ESCAPED.test(text)) return text;
-  const bytes = Buffer.from(text.replaceAll('+', ' '));
+  const bytes = toBytes(text.replaceAll('+', ' '));
   const out = Buffer.alloc(bytes.length);
   let length = 0;
   for (let at = 0; at < bytes.length; at++) {

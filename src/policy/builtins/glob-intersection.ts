@@ -85,7 +85,14 @@ function newRow(length: number): Row {
 }
 
 /** `below` is of the left rest that begins one later. */
-function fill(row: Row, below: Row, left: readonly GlobToken[], right: readonly GlobToken[], i: number, j: number): void {
+function fill(
+  row: Row,
+  below: Row,
+  left: readonly GlobToken[],
+  right: readonly GlobToken[],
+  i: number,
+  j: number,
+): void {
   const a = left[i];
   const b = right[j];
   if (a === undefined || b === undefined) {

@@ -10,10 +10,8 @@ export function toUpperGo(text: string): string {
   return ODD_UPPER.test(text) ? Array.from(text, upperOne).join('') : text.toUpperCase();
 }
 
-const NEWER_UPPER =
-  /[\u1c89\ua7cb\ua7cc\ua7ce\ua7d2\ua7d4\ua7da\ua7dc\u{10d50}-\u{10d65}\u{16ea0}-\u{16eb8}]/u;
-const NEWER_LOWER =
-  /[\u019b\u0264\u1c8a\ua7cd\ua7cf\ua7d3\ua7d5\ua7db\u{10d70}-\u{10d85}\u{16ebb}-\u{16ed3}]/u;
+const NEWER_UPPER = /[\u1c89\ua7cb\ua7cc\ua7ce\ua7d2\ua7d4\ua7da\ua7dc\u{10d50}-\u{10d65}\u{16ea0}-\u{16eb8}]/u;
+const NEWER_LOWER = /[\u019b\u0264\u1c8a\ua7cd\ua7cf\ua7d3\ua7d5\ua7db\u{10d70}-\u{10d85}\u{16ebb}-\u{16ed3}]/u;
 const ODD_LOWER = new RegExp(`[\\u0130\\u03a3]|${NEWER_UPPER.source}`, 'u');
 const ODD_UPPER = new RegExp(
   `[\\u00df\\u0149\\u01f0\\u0390\\u03b0\\u0587\\u1e96-\\u1e9a\\u1f50-\\u1fff\\ufb00-\\ufb17]|${NEWER_LOWER.source}`,

@@ -1,5 +1,5 @@
 import { formatBinary, formatDecimal, formatExponent, formatHex, formatShortest } from './go-float.ts';
-import { pad, type Spec } from './go-operand.ts';
+import { pad, type Spec } from './go-spec.ts';
 
 /** A double by a verb of Go's; `undefined` for a verb that does not go with it. */
 export function formatGoFloat(value: number, verb: string, spec: Spec): string | undefined {

@@ -1,6 +1,7 @@
 import type { Value } from '../values/value.ts';
 import type { BuiltinContext } from './builtin.ts';
-import { describeOperand, formatOperand, type GoOperand, plainSpec, type Spec, toOperand } from './go-operand.ts';
+import { describeOperand, formatOperand, type GoOperand, toOperand } from './go-operand.ts';
+import { plainSpec, type Spec } from './go-spec.ts';
 import { boundText, chargeText } from './operands.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { pad, type Spec } from './go-operand.ts';
+import { pad, type Spec } from './go-spec.ts';
 import { PRINTABLE, quoteGo } from './rego-source.ts';
 
 /** An integer of 64 bits by a verb of Go's; `undefined` for a verb that does not go with it. */

@@ -1,37 +1,10 @@
 import { isNumber, numberText } from '../values/number.ts';
 import type { Value } from '../values/value.ts';
-import { advance, codePointCount } from './code-points.ts';
+import { advance } from './code-points.ts';
 import { formatGoFloat } from './go-float-verb.ts';
 import { formatBigInteger, formatInteger } from './go-integer-verb.ts';
+import { pad, type Spec } from './go-spec.ts';
 import { quoteGo, toRegoSource } from './rego-source.ts';
-
-/** What stands between `%` and the verb. */
-export interface Spec {
-  plus: boolean;
-  minus: boolean;
-  sharp: boolean;
-  space: boolean;
-  zero: boolean;
-  /** What `#` and `+` are before `v`, where they do not mean what they mean elsewhere. */
-  sharpV: boolean;
-  plusV: boolean;
-  width: number | undefined;
-  precision: number | undefined;
-}
-
-export function plainSpec(): Spec {
-  return {
-    plus: false,
-    minus: false,
-    sharp: false,
-    space: false,
-    zero: false,
-    sharpV: false,
-    plusV: false,
-    width: undefined,
-    precision: undefined,
-  };
-}
 
 /** What `fmt` is given by OPA for a value. */
 export type GoOperand =
@@ -82,9 +55,8 @@ function badVerb(operand: GoOperand, verb: string, spec: Spec): string {
   return `%!${verb}(${describeOperand(operand, spec)})`;
 }
 
-/** What cannot stand between backquotes. */
-const UNQUOTABLE = /[`\p{Cc}\ufeff]/u;
-const TAB = /\t/g;
+/** What cannot stand between backquotes: controls but for the tab, and those beyond ASCII, the quote and the BOM. */
+const UNQUOTABLE = /(?![\t\u0080-\u009f])[\p{Cc}`\ufeff]/u;
 
 function formatText(value: string, verb: string, spec: Spec): string | undefined {
   switch (verb) {
@@ -94,7 +66,7 @@ function formatText(value: string, verb: string, spec: Spec): string | undefined
       return pad(cut(value, spec), spec);
     case 'q': {
       const text = cut(value, spec);
-      if (spec.sharp && !UNQUOTABLE.test(text.replace(TAB, ''))) return pad(`\`${text}\``, spec);
+      if (spec.sharp && !UNQUOTABLE.test(text)) return pad(`\`${text}\``, spec);
       return pad(quoteGo(text, '"', spec.plus), spec);
     }
     case 'x':
@@ -115,12 +87,4 @@ function hexText(value: string, { precision, sharp, space }: Spec): string {
   if (hex === '') return '';
   const prefix = sharp ? '0x' : '';
   return prefix + (space ? hex.replace(/..(?=.)/g, `$& ${prefix}`) : hex);
-}
-
-/** Widths count code points. */
-export function pad(text: string, { width, minus, zero }: Spec): string {
-  if (width === undefined) return text;
-  const missing = width - codePointCount(text);
-  if (missing <= 0) return text;
-  return minus ? text + ' '.repeat(missing) : (zero ? '0' : ' ').repeat(missing) + text;
 }

@@ -4,11 +4,11 @@ import type { ObjectValue, Value } from '../values/value.ts';
 import { type Builtin, type BuiltinContext, type Builtins, objectOperand, typeFailure } from './builtin.ts';
 
 /** Nodes that all the paths of one call may have. */
-const MOST = 4_000_000;
+const MOST = 1_000_000;
 
 /**
  * OPA's `graph` family. `reachable` is charged by edges, `reachable_paths` by the nodes of paths, of which there may be
- * exponentially many: more than 4 million fail the evaluation.
+ * exponentially many: more than a million fail the evaluation.
  */
 export const GRAPH_BUILTINS: Builtins = new Map<string, Builtin>([
   ['graph.reachable', reachable],
@@ -55,13 +55,16 @@ function reachablePaths(context: BuiltinContext, a: Value, b: Value): RegoSet {
   function commit(): void {
     size += path.length + 1;
     if (size > MOST) throw new RangeError('`graph.reachable_paths` finds too much');
-    context.charge(8 * (path.length + 1));
+    context.charge(60 * (path.length + 1));
     paths.add([...path]);
   }
 
   function follow(node: Value): void {
     const neighbours = neighboursOf(graph, node);
-    if (neighbours === undefined) return commit();
+    if (neighbours === undefined) {
+      commit();
+      return;
+    }
     path.push(node);
     if (neighbours.length === 0) commit();
     else {

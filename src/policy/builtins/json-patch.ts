@@ -26,26 +26,31 @@ export function patchJson(context: BuiltinContext, source: Value, operations: Va
     context.charge(steps.length + 1);
     switch (name) {
       case 'add':
-        return add(steps, attribute(operation, 'value'));
+        add(steps, attribute(operation, 'value'));
+        break;
       case 'remove':
-        return remove(steps);
+        remove(steps);
+        break;
       case 'replace':
         remove(steps);
-        return add(steps, attribute(operation, 'value'));
+        add(steps, attribute(operation, 'value'));
+        break;
       case 'move': {
         const from = parsePath(context, attribute(operation, 'from'));
         const moved = read(from);
         remove(from);
-        return add(steps, moved);
+        add(steps, moved);
+        break;
       }
       case 'copy': {
         const copied = read(parsePath(context, attribute(operation, 'from')));
         // It stands in two places now.
         own.clear();
-        return add(steps, copied);
+        add(steps, copied);
+        break;
       }
       case 'test':
-        if (equal(read(steps), attribute(operation, 'value'))) return;
+        if (equal(read(steps), attribute(operation, 'value'))) break;
         throw fail('value from EditTree != patch value');
       default:
         throw fail(`unrecognized op: '${name}'`);

@@ -7,14 +7,14 @@ import { type BuiltinContext, operandFailure, typeFailure, typeName } from './bu
 /** The steps of a JSON pointer, or of an array; a pointer's leading slashes count for nothing, as in OPA. */
 export function parsePath(context: BuiltinContext, path: Value): readonly Value[] {
   if (isArray(path)) return path;
-  if (typeof path === 'string') return path === '' ? [] : path.replace(LEADING, '').split('/').map(unescape);
+  if (typeof path === 'string') return path === '' ? [] : path.replace(LEADING, '').split('/').map(unescaped);
   const wrong = 'must be one of {set, array} containing string paths or array of path segments but got';
   throw operandFailure(context, 2, `${wrong} ${typeName(path)}`);
 }
 
 const LEADING = /^\/+/;
 
-function unescape(step: string): string {
+function unescaped(step: string): string {
   return step.includes('~') ? step.replaceAll('~1', '/').replaceAll('~0', '~') : step;
 }
 

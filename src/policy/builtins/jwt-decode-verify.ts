@@ -2,6 +2,7 @@ import { createSecretKey } from 'node:crypto';
 import { compareNumbers, isNumber, numberOfDouble, toDouble } from '../values/number.ts';
 import { isArray, memberOf, sortedEntries } from '../values/object.ts';
 import type { NumberValue, ObjectValue, Value } from '../values/value.ts';
+import { toBytes } from './bytes.ts';
 import { type BuiltinContext, builtinFailure, nowNs, objectOperand } from './builtin.ts';
 import type { Jwk } from './jwk.ts';
 import { anyKey, verificationKeys } from './jwt-keys.ts';
@@ -81,7 +82,7 @@ function readConstraints(context: BuiltinContext, given: ObjectValue): Constrain
 }
 
 function secretKey(secret: string): Jwk {
-  return { alg: undefined, kid: undefined, key: createSecretKey(secret, 'utf8') };
+  return { alg: undefined, kid: undefined, key: createSecretKey(toBytes(secret)) };
 }
 
 function constraintText(context: BuiltinContext, name: string, value: Value): string {

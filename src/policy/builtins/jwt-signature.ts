@@ -1,4 +1,5 @@
 import { constants, createHmac, createPublicKey, type KeyObject, sign, timingSafeEqual, verify } from 'node:crypto';
+import { toBytes } from './bytes.ts';
 import type { BuiltinContext } from './builtin.ts';
 
 export type Digest = 'sha256' | 'sha384' | 'sha512';
@@ -42,7 +43,7 @@ export function verifySignature(
   if (key === undefined || !isOfFamily(key, family)) return false;
   context.charge((signed.length >> 3) + verifySteps(key));
   if (family === 'HS') return verifyHmac(digest, key, signed, signature);
-  const data = Buffer.from(signed);
+  const data = toBytes(signed);
   try {
     switch (family) {
       case 'RS':
@@ -68,7 +69,7 @@ function pssOptions(key: KeyObject, strict: boolean): { key: KeyObject; padding:
 
 /** In a time that does not depend on where they differ. */
 export function verifyHmac(digest: Digest, secret: string | KeyObject, signed: string, signature: Buffer): boolean {
-  const expected = createHmac(digest, secret).update(signed).digest();
+  const expected = createHmac(digest, secret).update(toBytes(signed)).digest();
   return expected.length === signature.length && timingSafeEqual(expected, signature);
 }
 
@@ -81,9 +82,9 @@ export function signText(
 ): Buffer | undefined {
   if (key === undefined || !isOfFamily(key, family)) return undefined;
   context.charge((text.length >> 3) + signSteps(key));
-  if (family === 'HS') return createHmac(digest, key).update(text).digest();
+  if (family === 'HS') return createHmac(digest, key).update(toBytes(text)).digest();
   if (key.type !== 'private') return undefined;
-  const data = Buffer.from(text);
+  const data = toBytes(text);
   try {
     switch (family) {
       case 'RS':
@@ -120,23 +121,23 @@ function rsaBits(key: KeyObject): number {
 
 /** What a check costs, in steps of some 10 ns. */
 function verifySteps(key: KeyObject): number {
-  if (key.type === 'secret') return 500;
-  return key.asymmetricKeyType === 'rsa' ? 1_000 + (rsaBits(key) / 1_024) ** 2 * 750 : curveSteps(key);
+  if (key.type === 'secret') return 1_000;
+  return key.asymmetricKeyType === 'rsa' ? 1_500 + (rsaBits(key) / 1_024) ** 2 * 1_000 : curveSteps(key);
 }
 
 function signSteps(key: KeyObject): number {
-  if (key.type === 'secret') return 500;
+  if (key.type === 'secret') return 1_000;
   return key.asymmetricKeyType === 'rsa' ? (rsaBits(key) / 1_024) ** 3 * 9_000 : curveSteps(key);
 }
 
 function curveSteps(key: KeyObject): number {
   switch (key.asymmetricKeyDetails?.namedCurve ?? '') {
     case 'secp384r1':
-      return 80_000;
+      return 120_000;
     case 'secp521r1':
       return 120_000;
     default:
-      return 12_000;
+      return 15_000;
   }
 }
 

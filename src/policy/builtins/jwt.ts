@@ -88,7 +88,7 @@ function hmacVerifier(digest: Digest): Builtin {
     textOperand(context, operand, 1);
     const secret = textOperand(context, secretOperand, 2);
     const token = splitToken(context, operand);
-    context.charge(500 + ((secret.length + token.signed.length) >> 3));
+    context.charge(1_000 + ((secret.length + token.signed.length) >> 3));
     return verifyHmac(digest, secret, token.signed, decodeSignature(context, token));
   };
 }

@@ -1,13 +1,7 @@
 import { isArray, isObject, sortedEntries } from '../values/object.ts';
 import { RegoSet } from '../values/set.ts';
 import type { Value } from '../values/value.ts';
-import {
-  type Builtin,
-  type BuiltinContext,
-  type Builtins,
-  builtinFailure,
-  textOperand,
-} from './builtin.ts';
+import { type Builtin, type BuiltinContext, type Builtins, builtinFailure, textOperand } from './builtin.ts';
 import { mergeNetworks } from './cidr-merge.ts';
 import { GenerationCache } from './generation-cache.ts';
 import { contains, formatAddress, lastOf, type Network, parseAddress, parseIpv4, parseNetwork } from './ip.ts';

@@ -1,7 +1,7 @@
+import { conflictFault, internalFault } from '../plan/fault.ts';
 import { isNumber, numberText } from '../values/number.ts';
 import { RegoSet } from '../values/set.ts';
 import type { Value } from '../values/value.ts';
-import { conflictFault, internalFault } from '../plan/fault.ts';
 import { arrayOperand, type Builtin, type BuiltinContext, type Builtins, textOperand, typeName } from './builtin.ts';
 import { chargeText } from './operands.ts';
 import { toRegoSource } from './rego-source.ts';

@@ -1,7 +1,14 @@
 import { RegexCostError } from '../../regex/cost.ts';
 import { groupText, type Match, type MatchAllOptions, type Regex, type SearchLimits } from '../../regex/regex.ts';
 import type { Value } from '../values/value.ts';
-import { type Builtin, type BuiltinContext, type Builtins, builtinFailure, integerOperand, textOperand } from './builtin.ts';
+import {
+  type Builtin,
+  type BuiltinContext,
+  type Builtins,
+  builtinFailure,
+  integerOperand,
+  textOperand,
+} from './builtin.ts';
 import { GlobError, globsIntersect } from './glob-intersection.ts';
 import { isRegex, regexOf } from './regex-cache.ts';
 import { expandReplacement, readReplacement } from './regex-expand.ts';

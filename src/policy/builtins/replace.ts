@@ -40,7 +40,11 @@ function replaceN(context: BuiltinContext, a: Value, b: Value): string {
     if (typeof value !== 'string') throw operandFailure(context, 1, 'non-string value found in pattern object');
     patterns.push([key, value]);
   }
-  return replaceAll(context, text, patterns.sort(([left], [right]) => compareTexts(left, right)));
+  return replaceAll(
+    context,
+    text,
+    patterns.sort(([left], [right]) => compareTexts(left, right)),
+  );
 }
 
 /**

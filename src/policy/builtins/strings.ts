@@ -14,7 +14,7 @@ import {
 import { advance, codePointCount, codePointsBefore } from './code-points.ts';
 import { toLowerGo, toUpperGo } from './go-case.ts';
 import { formatGo } from './go-format.ts';
-import { chargeText, elementFailure, int64Operand, membersOperand } from './operands.ts';
+import { chargeText, int64Operand, textsOperand } from './operands.ts';
 
 /**
  * OPA's builtins on texts. Places and lengths count code points, where OPA's `replace` with an empty text counts bytes.
@@ -35,19 +35,22 @@ export const STRING_BUILTINS: Builtins = new Map<string, Builtin>([
   ['sprintf', (context, a, b) => formatGo(context, textOperand(context, a, 1), arrayOperand(context, b, 2))],
   ['substring', substring],
   ['strings.count', countOf],
-  ['strings.reverse', (context, a) => Array.from(textOperand(context, a, 1)).reverse().join('')],
+  [
+    'strings.reverse',
+    (context, a) =>
+      Array.from(textOperand(context, a, 1))
+        .reverse()
+        .join(''),
+  ],
 ]);
 
 function concat(context: BuiltinContext, a: Value, b: Value): string {
   const separator = textOperand(context, a, 1);
-  const members = membersOperand(context, b, 'one of {set, array}', 2);
-  let length = separator.length * Math.max(0, members.length - 1);
-  for (const member of members) {
-    if (typeof member !== 'string') throw elementFailure(context, 2, 'string', b, member);
-    length += member.length;
-  }
+  const texts = textsOperand(context, b, 2, 'one of {set, array}');
+  let length = separator.length * Math.max(0, texts.length - 1);
+  for (const text of texts) length += text.length;
   chargeText(context, length);
-  return members.join(separator);
+  return texts.join(separator);
 }
 
 const RADIXES: ReadonlyMap<Value, number> = new Map([2, 8, 10, 16].map((radix) => [radix, radix]));

@@ -121,9 +121,13 @@ function readField(reader: Reader, field: Field, found: Found): boolean {
     case 'Jan':
       return readName(reader, MONTHS, true, (index) => (found.month = index + 1));
     case '01':
-      return readNumber(reader, 2, 2, (value) => (found.month = value)) && within(reader, 'month', found.month ?? 0, 1, 12);
+      return (
+        readNumber(reader, 2, 2, (value) => (found.month = value)) && within(reader, 'month', found.month ?? 0, 1, 12)
+      );
     case '1':
-      return readNumber(reader, 1, 2, (value) => (found.month = value)) && within(reader, 'month', found.month ?? 0, 1, 12);
+      return (
+        readNumber(reader, 1, 2, (value) => (found.month = value)) && within(reader, 'month', found.month ?? 0, 1, 12)
+      );
     case 'Monday':
       return readName(reader, WEEKDAYS, false, () => undefined);
     case 'Mon':
@@ -141,13 +145,22 @@ function readField(reader: Reader, field: Field, found: Found): boolean {
       return readNumber(reader, 1, 2, (value) => (found.hour = value)) && within(reader, 'hour', found.hour, 0, 23);
     case '3':
     case '03':
-      return readNumber(reader, field === '03' ? 2 : 1, 2, (value) => (found.hour = value)) && within(reader, 'hour', found.hour, 0, 12);
+      return (
+        readNumber(reader, field === '03' ? 2 : 1, 2, (value) => (found.hour = value)) &&
+        within(reader, 'hour', found.hour, 0, 12)
+      );
     case '4':
     case '04':
-      return readNumber(reader, field === '04' ? 2 : 1, 2, (value) => (found.minute = value)) && within(reader, 'minute', found.minute, 0, 59);
+      return (
+        readNumber(reader, field === '04' ? 2 : 1, 2, (value) => (found.minute = value)) &&
+        within(reader, 'minute', found.minute, 0, 59)
+      );
     case '5':
     case '05':
-      return readNumber(reader, field === '05' ? 2 : 1, 2, (value) => (found.second = value)) && within(reader, 'second', found.second, 0, 59);
+      return (
+        readNumber(reader, field === '05' ? 2 : 1, 2, (value) => (found.second = value)) &&
+        within(reader, 'second', found.second, 0, 59)
+      );
     case 'PM':
     case 'pm': {
       const half = reader.text.slice(reader.at, reader.at + 2);

@@ -79,17 +79,26 @@ function nanoseconds(context: BuiltinContext, value: NumberValue): bigint {
   return ns;
 }
 
-const DECIMAL = /^(-?)([0-9]+)(?:[.]([0-9]*?)0*)?(?:[eE]([+-]?[0-9]{1,3}))?$/;
+const DECIMAL = /^(-?)([0-9]+)(?:[.]([0-9]*))?(?:[eE]([+-]?[0-9]+))?$/;
 /** No 64-bit integer has more digits than these and a few. */
 const MOST_DIGITS = 40;
 
 /** `1.0` and `1e3` are whole too. */
 function wholeNumber(text: string): bigint | undefined {
   const [, sign = '', integer = '', fraction = '', exponent = '0'] = DECIMAL.exec(text) ?? [];
-  const digits = `${integer}${fraction}`.replace(/0+$/, '');
+  if (integer === '') return undefined;
+  const digits = trimZeros(integer + fraction);
+  if (digits === '') return 0n;
   const places = Number(exponent) + integer.length - digits.length;
-  if (integer === '' || places < 0 || digits.length + places > MOST_DIGITS) return digits === '' ? 0n : undefined;
+  if (places < 0 || digits.length + places > MOST_DIGITS) return undefined;
   return BigInt(`${sign}${digits}${'0'.repeat(places)}`);
+}
+
+/** Without the zeros at the end. */
+function trimZeros(digits: string): string {
+  let end = digits.length;
+  while (end > 0 && digits.charCodeAt(end - 1) === 0x30) end--;
+  return digits.slice(0, end);
 }
 
 function civilOf(context: BuiltinContext, value: Value): Civil {
@@ -125,7 +134,7 @@ function format(context: BuiltinContext, { time, layout }: Moment): string {
   const form = layoutOf(layout === '' ? 'RFC3339Nano' : layout);
   context.charge(form.length);
   const text = formatTime(time, form);
-  // OPA knows every zone's abbreviation; where we do not, no answer is better than another one.
+  // OPA knows what clocks were called before 1970 too; where we do not, no answer is better than another one.
   if (text === undefined) throw new Error(`\`time.format\` does not know the abbreviation of \`${time.zone.name}\``);
   return text;
 }

@@ -42,7 +42,7 @@ function parseUnits(context: BuiltinContext, a: Value): NumberValue {
   if (isLong(decimal)) throw fail(BIG_EXPONENT);
   const { negative, digits, exponent } = decimal;
   const numerator = digits * factor * 10n ** BigInt(Math.max(0, exponent)) * (negative ? -1n : 1n);
-  const denominator = 10n ** BigInt(Math.max(0, -exponent)) << (unit === 'm' ? MILLI_BITS : 0n);
+  const denominator = (10n ** BigInt(Math.max(0, -exponent))) << (unit === 'm' ? MILLI_BITS : 0n);
   return numerator % denominator === 0n
     ? numberOfBigInt(numerator / denominator)
     : numberOf(toTenDecimals(numerator, denominator));

@@ -25,18 +25,16 @@ export function parseUri(text: string): Uri | UriFault {
   const cut = text.indexOf('#');
   const uri = parseReference(cut < 0 ? text : text.slice(0, cut));
   if ('reason' in uri || cut < 0) return uri;
-  const fragment = unescape(text.slice(cut + 1), 'rest');
+  const fragment = decode(text.slice(cut + 1), 'rest');
   return typeof fragment === 'string' ? { ...uri, fragment } : { ...fragment, part: 'fragment' };
 }
 
 const NO_PARTS: Uri = { scheme: '', hostname: '', port: '', path: '', rawPath: '', rawQuery: '', fragment: '' };
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-const CONTROL = /[\x00-\x1f\x7f]/;
 const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*:/;
 
 function parseReference(text: string): Uri | UriFault {
-  if (CONTROL.test(text)) return fault('net/url: invalid control character in URL');
+  if (hasControl(text)) return fault('net/url: invalid control character in URL');
   if (text === '*') return { ...NO_PARTS, path: '*', rawPath: '*' };
   if (text.startsWith(':')) return fault('missing protocol scheme');
   const prefix = SCHEME.exec(text)?.[0] ?? '';
@@ -63,10 +61,18 @@ function parseReference(text: string): Uri | UriFault {
     host = authority;
     rest = slash < 0 ? '' : rest.slice(slash);
   }
-  const path = unescape(rest, 'rest');
+  const path = decode(rest, 'rest');
   if (typeof path !== 'string') return path;
   const rawPath = rest === escapePath(path) ? path : rest;
   return { ...NO_PARTS, scheme, ...splitPort(host), path, rawPath, rawQuery };
+}
+
+function hasControl(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const byte = text.charCodeAt(at);
+    if (byte < 0x20 || byte === 0x7f) return true;
+  }
+  return false;
 }
 
 function fault(reason: string, quoted?: string, behind?: string): UriFault {
@@ -87,9 +93,9 @@ function parseAuthority(scheme: string, authority: string): string | UriFault {
   if (typeof host !== 'string' || at < 0) return host;
   const user = authority.slice(0, at);
   if (!USER.test(user)) return fault('net/url: invalid userinfo');
-  const name = unescape(user.includes(':') ? user.slice(0, user.indexOf(':')) : user, 'rest');
+  const name = decode(user.includes(':') ? user.slice(0, user.indexOf(':')) : user, 'rest');
   if (typeof name !== 'string') return name;
-  const password = unescape(user.includes(':') ? user.slice(user.indexOf(':') + 1) : '', 'rest');
+  const password = decode(user.includes(':') ? user.slice(user.indexOf(':') + 1) : '', 'rest');
   return typeof password === 'string' ? host : password;
 }
 
@@ -105,7 +111,7 @@ function parseHost(scheme: string, host: string): string | UriFault {
     const port = host.slice(scheme === 'http' || scheme === 'https' ? first : host.lastIndexOf(':'));
     if (!PORT.test(port)) return fault('invalid port ', port, ' after host');
   }
-  return unescape(host, 'host');
+  return decode(host, 'host');
 }
 
 /** `[2001:db8::1]:80`, `[fe80::1%25en0]`. */
@@ -116,14 +122,16 @@ function parseLiteral(host: string): string | UriFault {
   if (!PORT.test(port)) return fault('invalid port ', port, ' after host');
   const inner = host.slice(1, close);
   const cut = inner.indexOf('%25');
-  const before = unescape(cut < 0 ? inner : inner.slice(0, cut), 'host');
+  const before = decode(cut < 0 ? inner : inner.slice(0, cut), 'host');
   if (typeof before !== 'string') return before;
-  const behind = cut < 0 ? '' : unescape(inner.slice(cut), 'zone');
+  const behind = cut < 0 ? '' : decode(inner.slice(cut), 'zone');
   if (typeof behind !== 'string') return behind;
   const name = before + behind;
   const zone = name.indexOf('%');
   if (!isIPv6(zone < 0 ? name : name.slice(0, zone)) || zone === name.length - 1) {
-    return IPV4.test(name) ? fault('invalid IP-literal') : fault('invalid host: ParseAddr(', name, '): unable to parse IP');
+    return IPV4.test(name)
+      ? fault('invalid IP-literal')
+      : fault('invalid host: ParseAddr(', name, '): unable to parse IP');
   }
   return `[${name}]${port}`;
 }
@@ -144,7 +152,7 @@ const HOST_BYTE = /^[A-Za-z0-9!"$&'()*+,.:;<=>[\]_~-]$/;
 const ESCAPE = /^%[0-9A-Fa-f]{2}$/;
 
 /** Decodes `%xx`. In a host only bytes beyond ASCII may be written so, in a zone only what may be in a host. */
-function unescape(text: string, mode: 'host' | 'zone' | 'rest'): string | UriFault {
+function decode(text: string, mode: 'host' | 'zone' | 'rest'): string | UriFault {
   if (mode === 'rest' && !text.includes('%')) return text;
   let decoded = '';
   for (let at = 0; at < text.length; at++) {

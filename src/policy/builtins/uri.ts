@@ -1,7 +1,7 @@
 import { define } from '../values/object.ts';
 import type { PlainObject, Value } from '../values/value.ts';
 import { type Builtin, type BuiltinContext, type Builtins, builtinFailure, FAILED, textOperand } from './builtin.ts';
-import { toText } from './bytes.ts';
+import { toBytes as bytesOf, toText } from './bytes.ts';
 import { quoteGo } from './rego-source.ts';
 import { parseUri, type Uri, type UriFault } from './uri-parse.ts';
 
@@ -32,7 +32,10 @@ function failure(context: BuiltinContext, text: string, { part, reason, quoted, 
   if (!context.strict) return FAILED;
   const cut = part === 'fragment' ? -1 : text.indexOf('#');
   const what = quoted === undefined ? '' : quote(Buffer.from(quoted, 'latin1').toString('utf8'));
-  return builtinFailure(context, `parse ${quote(cut < 0 ? text : text.slice(0, cut))}: ${reason}${what}${behind ?? ''}`);
+  return builtinFailure(
+    context,
+    `parse ${quote(cut < 0 ? text : text.slice(0, cut))}: ${reason}${what}${behind ?? ''}`,
+  );
 }
 
 function quote(text: string): string {
@@ -41,5 +44,5 @@ function quote(text: string): string {
 
 /** The text's UTF-8, one character for each byte. */
 function toBytes(text: string): string {
-  return Buffer.from(text, 'utf8').toString('latin1');
+  return bytesOf(text).toString('latin1');
 }

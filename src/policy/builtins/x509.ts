@@ -63,7 +63,7 @@ export const X509_BUILTINS: Builtins = new Map<string, Builtin>([
 const MAX_CHARACTERS = 1_048_576;
 
 /** What reading a certificate or key costs, and checking a signature, in steps of some 10 ns. */
-const KEY_STEPS = 10_000;
+const KEY_STEPS = 15_000;
 const SIGNATURE_STEPS = 20_000;
 
 /** Makes what is wrong with a certificate or key a failure of the builtin. */

@@ -1,9 +1,19 @@
 import { compileRegex, type Regex, RegexError } from '../../regex/regex.ts';
-import { compareNumbers, isNumber, numberText } from '../values/number.ts';
-import { isArray, isObject, memberOf } from '../values/object.ts';
-import { compareTexts } from '../values/order.ts';
+import { compareNumbers, isNumber } from '../values/number.ts';
+import { isArray, memberOf } from '../values/object.ts';
 import type { NumberValue, PlainObject, Value } from '../values/value.ts';
 import { asJson, normalJson } from './json-document.ts';
+import {
+  boolOrSchema,
+  countAt,
+  inOrder,
+  isMap,
+  isSchema,
+  listAt,
+  textAt,
+  wrongDependency,
+  wrongType,
+} from './keywords.ts';
 import { createReferences, ROOT_SCOPE, type Scope } from './references.ts';
 import { type Budget, emptyNode, SchemaError, type SchemaNode, type SchemaType } from './schema-node.ts';
 
@@ -279,54 +289,4 @@ function draftOf(json: Value): Draft {
   if (url === undefined) return 'any';
   if (typeof url !== 'string') throw new SchemaError('$schema must be of type string');
   return DRAFTS.get(url.endsWith('#') ? url.slice(0, -1) : url) ?? 'any';
-}
-
-function isMap(json: Value): json is PlainObject {
-  return isObject(json);
-}
-
-function isSchema(value: Value): boolean {
-  return typeof value === 'boolean' || isMap(asJson(value));
-}
-
-function inOrder(map: PlainObject): readonly (readonly [string, Value])[] {
-  return Object.entries(map).sort(([left], [right]) => compareTexts(left, right));
-}
-
-function wrongType(expected: string, given: string): SchemaError {
-  return new SchemaError(`Invalid type. Expected: ${expected}, given: ${given}`);
-}
-
-function wrongDependency(): SchemaError {
-  return new SchemaError('Dependency must be of type Schema Or Array Of Strings');
-}
-
-function textAt(json: PlainObject, key: string): string | undefined {
-  const value = memberOf(json, key);
-  if (value !== undefined && typeof value !== 'string') throw wrongType('string', key);
-  return value;
-}
-
-function listAt(json: PlainObject, key: string): readonly Value[] {
-  const value = memberOf(json, key);
-  if (value === undefined) return [];
-  const list = asJson(value);
-  if (!isArray(list)) throw new SchemaError(`${key} must be of an array`);
-  return list;
-}
-
-function countAt(json: PlainObject, key: string): number | undefined {
-  const value = memberOf(json, key);
-  if (value === undefined) return undefined;
-  if (!isNumber(value) || !/^-?[0-9]{1,19}$/.test(numberText(value)))
-    throw new SchemaError(`${key} must be of an integer`);
-  const count = Number(numberText(value));
-  if (count < 0) throw new SchemaError(`${key} must be greater than or equal to 0`);
-  return count;
-}
-
-function boolOrSchema(value: Value, key: string, inner: (each: Value) => SchemaNode): boolean | SchemaNode {
-  if (typeof value === 'boolean') return value;
-  if (!isSchema(value)) throw wrongType('boolean/Valid Schema', key);
-  return inner(value);
 }

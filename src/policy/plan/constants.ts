@@ -35,6 +35,20 @@ export class Cells {
     return cell;
   }
 
+  /** A table of rules, made when the policy is loaded. */
+  table(index: number): Source {
+    const cell = js`c${this.#count++}`;
+    this.#declarations.push(js`${cell}=table(${index})`);
+    return cell;
+  }
+
+  /** A list of generated functions. */
+  functions(functions: readonly Source[]): Source {
+    const cell = js`c${this.#count++}`;
+    this.#declarations.push(js`${cell}=[${listed(functions)}]`);
+    return cell;
+  }
+
   variable(): Source {
     const cell = js`c${this.#count++}`;
     this.#variables.push(cell);

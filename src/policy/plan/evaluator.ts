@@ -13,7 +13,7 @@ export interface EvaluationContext {
   /** Whether a builtin that fails fails the evaluation. */
   readonly strict: boolean;
   /** 32 random bytes, the same for a label throughout a decision. */
-  randomFor(label: string): Uint8Array;
+  readonly randomFor: (label: string) => Uint8Array;
   readonly budget: Budget;
   /** For a translation with `trace`. */
   readonly observer?: PlanObserver;

@@ -9,21 +9,14 @@ const LARGEST_LITERAL = 1_000_000_000;
 
 /** What a statement that makes a number or `null` makes. */
 export function scalarOf(context: UnitContext, statement: Statement): Known | undefined {
-  switch (statement.type) {
-    case 'MakeNullStmt':
-      return { constant: null, source: js`null` };
-    case 'MakeNumberIntStmt':
-    case 'AssignIntStmt':
-      return integerConstant(context, statement.value);
-    case 'MakeNumberRefStmt': {
-      const text = context.plan.strings[statement.index] ?? '';
-      return /^(?:0|-?[1-9][0-9]{0,8})$/.test(text)
-        ? integerConstant(context, Number(text))
-        : composed(context, { number: text });
-    }
-    default:
-      return undefined;
-  }
+  const { type } = statement;
+  if (type === 'MakeNullStmt') return { constant: null, source: js`null` };
+  if (type === 'MakeNumberIntStmt' || type === 'AssignIntStmt') return integerConstant(context, statement.value);
+  if (type !== 'MakeNumberRefStmt') return undefined;
+  const text = context.plan.strings[statement.index] ?? '';
+  return /^(?:0|-?[1-9][0-9]{0,8})$/.test(text)
+    ? integerConstant(context, Number(text))
+    : composed(context, { number: text });
 }
 
 /** The number, if it is one that is written as it is. */
@@ -105,42 +98,35 @@ function step(
   growing: Map<number, Growing>,
   scalars: Map<number, Constant>,
 ): boolean {
-  switch (statement.type) {
-    case 'MakeArrayStmt':
-      return begin(context, statement.target, { array: [] }, growing);
-    case 'MakeSetStmt':
-      return begin(context, statement.target, { set: [] }, growing);
-    case 'MakeObjectStmt':
-      return begin(context, statement.target, { object: [] }, growing);
-    case 'ArrayAppendStmt':
-    case 'SetAddStmt': {
-      const part = growing.get(statement.type === 'SetAddStmt' ? statement.set : statement.array);
-      const items = part === undefined ? undefined : itemsOf(part.constant, statement.type);
-      const item = partOf(context, statement.value, growing, scalars);
-      if (part === undefined || items === undefined || item === undefined || !grow(part, item)) return false;
-      close(item, part);
-      items.push(item.constant);
-      return true;
-    }
-    case 'ObjectInsertStmt': {
-      const part = growing.get(statement.object);
-      const key = partOf(context, statement.key, growing, scalars);
-      const value = partOf(context, statement.value, growing, scalars);
-      if (part === undefined || !('object' in part.constant) || key === undefined || value === undefined) return false;
-      if (!grow(part, { size: key.size + value.size })) return false;
-      close(key, part);
-      close(value, part);
-      part.constant.object.push([key.constant, value.constant]);
-      return true;
-    }
-    default: {
-      const scalar = scalarOf(context, statement);
-      if (scalar === undefined || !('target' in statement)) return false;
-      if (context.facts.writes.get(statement.target) !== 1) return false;
-      scalars.set(statement.target, scalar.constant);
-      return true;
-    }
+  const { type } = statement;
+  if (type === 'MakeArrayStmt') return begin(context, statement.target, { array: [] }, growing);
+  if (type === 'MakeSetStmt') return begin(context, statement.target, { set: [] }, growing);
+  if (type === 'MakeObjectStmt') return begin(context, statement.target, { object: [] }, growing);
+  if (type === 'ArrayAppendStmt' || type === 'SetAddStmt') {
+    const part = growing.get(type === 'SetAddStmt' ? statement.set : statement.array);
+    const items = part === undefined ? undefined : itemsOf(part.constant, type);
+    const item = partOf(context, statement.value, growing, scalars);
+    if (part === undefined || items === undefined || item === undefined || !grow(part, item)) return false;
+    close(item, part);
+    items.push(item.constant);
+    return true;
   }
+  if (type === 'ObjectInsertStmt') {
+    const part = growing.get(statement.object);
+    const key = partOf(context, statement.key, growing, scalars);
+    const value = partOf(context, statement.value, growing, scalars);
+    if (part === undefined || !('object' in part.constant) || key === undefined || value === undefined) return false;
+    if (!grow(part, { size: key.size + value.size })) return false;
+    close(key, part);
+    close(value, part);
+    part.constant.object.push([key.constant, value.constant]);
+    return true;
+  }
+  const scalar = scalarOf(context, statement);
+  if (scalar === undefined || !('target' in statement)) return false;
+  if (context.facts.writes.get(statement.target) !== 1) return false;
+  scalars.set(statement.target, scalar.constant);
+  return true;
 }
 
 function begin(context: UnitContext, local: number, constant: Composite, growing: Map<number, Growing>): boolean {

@@ -51,7 +51,7 @@ export function planOf(document: unknown, exactly?: () => unknown): Plan {
   return { strings, files, builtins, plans, functions, functionIndexes };
 }
 
-type Shared = Omit<UnitScope, 'name' | 'isFunction' | 'input' | 'data' | 'locals'>;
+type Shared = Omit<UnitScope, 'name' | 'where' | 'isFunction' | 'input' | 'data' | 'locals'>;
 
 function functionOf(entry: Entry, shared: Shared): FunctionUnit {
   const name = textAt(entry['name'], 'funcs.name');
@@ -70,7 +70,7 @@ function functionOf(entry: Entry, shared: Shared): FunctionUnit {
   }
   const returns = localAt(entry['return'], `return of \`${name}\``);
   if (params.includes(returns)) throw invalid(`\`${name}\` returns a parameter`);
-  const scope: UnitScope = { ...shared, name, isFunction: true, input, data, locals: 0 };
+  const scope: UnitScope = { ...shared, name, where: `\`${name}\``, isFunction: true, input, data, locals: 0 };
   scope.locals = Math.max(returns, ...params) + 1;
   const blocks = readBlocks(entry['blocks'], scope);
   checkLocals(scope);
@@ -80,7 +80,7 @@ function functionOf(entry: Entry, shared: Shared): FunctionUnit {
 function entrypointOf(entry: Entry, shared: Shared): PlanUnit {
   const name = textAt(entry['name'], 'plans.name');
   only(entry, `\`${name}\``, ['name', 'blocks']);
-  const scope: UnitScope = { ...shared, name, isFunction: false, input: 0, data: 1, locals: 2 };
+  const scope: UnitScope = { ...shared, name, where: `\`${name}\``, isFunction: false, input: 0, data: 1, locals: 2 };
   const blocks = readBlocks(entry['blocks'], scope);
   checkLocals(scope);
   return { name, blocks, locals: scope.locals };

@@ -1,4 +1,11 @@
-import { type Block, type FieldKind, type Operand, STATEMENT_FIELDS, type Statement } from './plan.ts';
+import {
+  type Block,
+  type FieldKind,
+  type Operand,
+  STATEMENT_FIELDS,
+  type Statement,
+  type StatementType,
+} from './plan.ts';
 
 /** What happens to a unit's locals. */
 export interface LocalVisitor {
@@ -9,27 +16,29 @@ export interface LocalVisitor {
 }
 
 /** Every statement of the blocks, those in statements too, in the order of the text. */
-export function* statementsIn(blocks: readonly Block[]): Generator<Statement> {
+export function statementsIn(blocks: readonly Block[]): readonly Statement[] {
+  const statements: Statement[] = [];
+  collect(blocks, statements);
+  return statements;
+}
+
+function collect(blocks: readonly Block[], statements: Statement[]): void {
   for (const block of blocks) {
     for (const statement of block) {
-      yield statement;
-      yield* statementsIn(blocksOf(statement));
+      statements.push(statement);
+      const inner = blocksOf(statement);
+      if (inner !== NO_BLOCKS) collect(inner, statements);
     }
   }
 }
 
+const NO_BLOCKS: readonly Block[] = [];
+
 /** The blocks directly in a statement. */
 export function blocksOf(statement: Statement): readonly Block[] {
-  switch (statement.type) {
-    case 'BlockStmt':
-      return statement.blocks;
-    case 'NotStmt':
-    case 'ScanStmt':
-    case 'WithStmt':
-      return [statement.block];
-    default:
-      return [];
-  }
+  const { type } = statement;
+  if (type === 'BlockStmt') return statement.blocks;
+  return type === 'NotStmt' || type === 'ScanStmt' || type === 'WithStmt' ? [statement.block] : NO_BLOCKS;
 }
 
 export function countStatements(blocks: readonly Block[]): number {
@@ -40,56 +49,32 @@ export function countStatements(blocks: readonly Block[]): number {
 
 /** The locals of one statement, without those of the statements in it. */
 export function visitLocals(statement: Statement, visitor: LocalVisitor): void {
-  const fields: Readonly<Record<string, FieldKind>> = STATEMENT_FIELDS[statement.type];
-  for (const [field, value] of Object.entries(statement)) {
-    switch (fields[field]) {
-      case 'read':
-        if (typeof value === 'number') visitor.read?.(value, statement);
-        break;
-      case 'write':
-        if (typeof value === 'number') visitor.write?.(value, statement);
-        break;
-      case 'update':
-        if (typeof value === 'number') visitor.update?.(value, statement);
-        break;
-    }
-  }
-  for (const local of readsOf(statement)) visitor.read?.(local, statement);
-}
-
-/** The locals among a statement's operands and arguments. */
-function readsOf(statement: Statement): readonly number[] {
-  switch (statement.type) {
-    case 'CallDynamicStmt':
-      return [...statement.args, ...localsOf(statement.path)];
-    case 'CallStmt':
-      return localsOf(statement.args);
-    case 'DotStmt':
-      return localsOf([statement.source, statement.key]);
-    case 'EqualStmt':
-    case 'NotEqualStmt':
-      return localsOf([statement.a, statement.b]);
-    case 'ObjectInsertOnceStmt':
-    case 'ObjectInsertStmt':
-      return localsOf([statement.key, statement.value]);
-    case 'ArrayAppendStmt':
-    case 'SetAddStmt':
-    case 'WithStmt':
-      return localsOf([statement.value]);
-    case 'AssignVarOnceStmt':
-    case 'AssignVarStmt':
-    case 'IsArrayStmt':
-    case 'IsObjectStmt':
-    case 'IsSetStmt':
-    case 'LenStmt':
-      return localsOf([statement.source]);
-    default:
-      return [];
+  // Every field is one that STATEMENT_FIELDS has for its kind.
+  const values = statement as unknown as Readonly<Record<string, unknown>>;
+  // What each kind of field holds is as FieldTypes says.
+  for (const [field, kind] of LOCAL_FIELDS[statement.type]) {
+    const value = values[field];
+    if (kind === 'read') visitor.read?.(value as number, statement);
+    else if (kind === 'write') visitor.write?.(value as number, statement);
+    else if (kind === 'update') visitor.update?.(value as number, statement);
+    else if (kind === 'operand') visitOperand(value as Operand, statement, visitor);
+    else if (kind === 'operands')
+      for (const operand of value as readonly Operand[]) visitOperand(operand, statement, visitor);
+    else for (const local of value as readonly number[]) visitor.read?.(local, statement);
   }
 }
 
-function localsOf(operands: readonly Operand[]): number[] {
-  const locals: number[] = [];
-  for (const operand of operands) if (operand.kind === 'local') locals.push(operand.local);
-  return locals;
+function visitOperand(operand: Operand, statement: Statement, visitor: LocalVisitor): void {
+  if (operand.kind === 'local') visitor.read?.(operand.local, statement);
 }
+
+type LocalFields = readonly (readonly [string, FieldKind])[];
+
+/** The fields of each kind that name locals. */
+const LOCAL_FIELDS = Object.fromEntries(
+  Object.entries(STATEMENT_FIELDS).map(([type, fields]: [string, Readonly<Record<string, FieldKind>>]) => [
+    type,
+    Object.entries(fields).filter(([, kind]) => /^(?:reads?|write|update|operands?)$/.test(kind)),
+  ]),
+  // The keys are those of STATEMENT_FIELDS.
+) as unknown as Readonly<Record<StatementType, LocalFields>>;

@@ -42,12 +42,14 @@ export type Operand =
   | { readonly kind: 'string'; readonly index: number }
   | { readonly kind: 'bool'; readonly value: boolean };
 
-/** Where a statement came from; rows and columns count from 1. */
+/** Where a statement came from; rows and columns count from 1, and it ends before `endCol`; 0 where that is not known. */
 export interface Position {
   /** Into the plan's `files`. */
   readonly file: number;
   readonly row: number;
   readonly col: number;
+  readonly endRow: number;
+  readonly endCol: number;
 }
 
 /**

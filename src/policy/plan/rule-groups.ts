@@ -101,7 +101,7 @@ function isCommit(block: Block | undefined, returns: number): boolean {
 }
 
 /** The local that `IsDefined local; AssignVarOnce returns ← local` commits. */
-function committed(block: Block, returns: number): number | undefined {
+export function committed(block: Block, returns: number): number | undefined {
   const [test, assignment, ...others]: readonly (Statement | undefined)[] = block;
   if (others.length > 0 || test?.type !== 'IsDefinedStmt' || assignment?.type !== 'AssignVarOnceStmt') return undefined;
   const { source, target } = assignment;

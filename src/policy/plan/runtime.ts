@@ -8,6 +8,7 @@ import type { Value } from '../values/value.ts';
 import { type Direct, directForm } from './direct-builtins.ts';
 import { conflictFault, EvaluationFault, internalFault } from './fault.ts';
 import * as generated from './generated-values.ts';
+import { choose, createTable, slotOf, templateOf } from './rule-index-table.ts';
 import type { RuntimeName } from './source.ts';
 import type { Constant, Translation } from './translation.ts';
 import { createWorlds, type Worlds } from './worlds.ts';
@@ -68,6 +69,10 @@ export function createRuntime(translation: Translation, builtins: Builtins): Run
     names: {
       constant: (index: number) => constantValue(at(translation.constants, index)),
       builtin: (index: number) => bound(at(translation.builtins, index), builtins, context),
+      table: (index: number) => createTable(at(translation.tables, index), memberValue),
+      choose,
+      slot: slotOf,
+      template: templateOf,
       meter,
       get: generated.get,
       rare: generated.rare,

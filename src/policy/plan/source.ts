@@ -44,6 +44,10 @@ function partText(part: Source | number): string {
 export const RUNTIME_NAMES = [
   'constant',
   'builtin',
+  'table',
+  'choose',
+  'slot',
+  'template',
   'meter',
   'get',
   'rare',

@@ -6,7 +6,6 @@ import {
   type Position,
   STATEMENT_FIELDS,
   type Statement,
-  type StatementType,
 } from './plan.ts';
 import { invalid, listAt, localAt, objectAt, only, textAt } from './plan-json.ts';
 
@@ -18,6 +17,8 @@ export interface UnitScope {
   /** Parameters of the plan's functions. */
   readonly arities: ReadonlyMap<string, number>;
   readonly name: string;
+  /** The unit, in what is said of a fault. */
+  readonly where: string;
   readonly isFunction: boolean;
   readonly input: number;
   readonly data: number;
@@ -43,48 +44,65 @@ interface Place {
 
 /** The blocks of a unit, checked. */
 export function readBlocks(value: unknown, scope: UnitScope): readonly Block[] {
-  return listAt(value, `blocks of \`${scope.name}\``).map((block) =>
+  return listAt(value, scope.where).map((block) =>
     readBlock(block, scope, { reach: 1, depth: 1, loops: 0, top: true }),
   );
 }
 
+const BLOCK = ['stmts'];
+
 function readBlock(value: unknown, scope: UnitScope, place: Place): Block {
-  const where = `a block of \`${scope.name}\``;
+  const { where } = scope;
   if (place.depth > DEEPEST_NESTING || place.loops > DEEPEST_LOOPS) throw invalid(`${where} is nested too deep`);
   const block = objectAt(value, where);
-  only(block, where, ['stmts']);
+  only(block, where, BLOCK);
   return listAt(block['stmts'], where).map((statement) => readStatement(statement, scope, place));
 }
 
 const LOCATION = ['file', 'row', 'col', 'end_row', 'end_col'];
 
+/** One kind's fields, as they are read and checked. */
+interface StatementShape {
+  readonly fields: readonly (readonly [string, FieldKind])[];
+  readonly known: readonly string[];
+  readonly writes: readonly string[];
+}
+
+const SHAPES: ReadonlyMap<string, StatementShape> = new Map(
+  Object.entries(STATEMENT_FIELDS).map(([type, kinds]: [string, Readonly<Record<string, FieldKind>>]) => {
+    const fields = Object.entries(kinds);
+    // `Index` is the old name of the same.
+    const known = [...Object.keys(kinds), ...LOCATION, ...(type === 'MakeNumberRefStmt' ? ['Index'] : [])];
+    const writes = fields.filter(([, kind]) => kind === 'write' || kind === 'update').map(([field]) => field);
+    return [type, { fields, known, writes: type === 'WithStmt' ? [] : writes }];
+  }),
+);
+
 function readStatement(value: unknown, scope: UnitScope, place: Place): Statement {
-  const where = `a statement of \`${scope.name}\``;
+  const { where } = scope;
   const entry = objectAt(value, where);
-  only(entry, where, ['type', 'stmt']);
-  const type = textAt(entry['type'], `type of ${where}`);
-  if (!isStatementType(type)) throw invalid(`${where} is of an unknown type`);
+  only(entry, where, ENTRY);
+  const type = textAt(entry['type'], where);
+  const shape = SHAPES.get(type);
+  if (shape === undefined) throw invalid(`${where} has a statement of an unknown type`);
   const raw = objectAt(entry['stmt'], where);
-  const fields: Readonly<Record<string, FieldKind>> = STATEMENT_FIELDS[type];
-  // `Index` is the old name of the same.
-  const known = type === 'MakeNumberRefStmt' ? ['index', 'Index', 'target'] : Object.keys(fields);
-  only(raw, where, [...known, ...LOCATION]);
+  only(raw, where, shape.known);
   const read: Record<string, unknown> = { type, position: readPosition(raw, scope) };
   const inner = nested(type, place);
-  for (const [field, kind] of Object.entries(fields)) {
-    read[field] = readField(raw[field], kind, `\`${field}\` of ${where}`, scope, inner);
-  }
+  for (const [field, kind] of shape.fields) read[field] = readField(raw[field], kind, scope, inner);
   // Its fields were read as STATEMENT_FIELDS, which the type is derived from, has them.
   const statement = read as unknown as Statement;
   check(statement, scope, place);
+  for (const field of shape.writes) {
+    const local = read[field];
+    if (local === scope.input || local === scope.data) throw invalid(`${where} writes input or data`);
+  }
   return statement;
 }
 
-function isStatementType(type: string): type is StatementType {
-  return Object.hasOwn(STATEMENT_FIELDS, type);
-}
+const ENTRY = ['type', 'stmt'];
 
-function nested(type: StatementType, { reach, depth, loops }: Place): Place {
+function nested(type: string, { reach, depth, loops }: Place): Place {
   if (type === 'BlockStmt') return { reach: reach + 1, depth: depth + 1, loops, top: false };
   return { reach: 1, depth: depth + 2, loops: type === 'ScanStmt' ? loops + 1 : loops, top: false };
 }
@@ -95,7 +113,9 @@ function readPosition(raw: Readonly<Record<string, unknown>>, { files, name }: U
   const col = coordinate(raw['col'], name);
   if (row === 0) return undefined;
   if (file >= files.length) throw invalid(`a position in \`${name}\` is in no file`);
-  return { file, row, col };
+  const endRow = coordinate(raw['end_row'], name);
+  const endCol = coordinate(raw['end_col'], name);
+  return { file, row, col, endRow, endCol };
 }
 
 function coordinate(value: unknown, name: string): number {
@@ -108,7 +128,8 @@ function coordinate(value: unknown, name: string): number {
 /** As Rego has them: `.5` too, which is no JSON. */
 const NUMBER = /^-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/;
 
-function readField(value: unknown, kind: FieldKind, where: string, scope: UnitScope, inner: Place): unknown {
+function readField(value: unknown, kind: FieldKind, scope: UnitScope, inner: Place): unknown {
+  const { where } = scope;
   switch (kind) {
     case 'read':
     case 'write':
@@ -161,9 +182,11 @@ function readStringIndex(value: unknown, where: string, { strings }: UnitScope):
   return value;
 }
 
+const OPERAND = ['type', 'value'];
+
 function readOperand(raw: unknown, where: string, scope: UnitScope): Operand {
   const entry = objectAt(raw, where);
-  only(entry, where, ['type', 'value']);
+  only(entry, where, OPERAND);
   const value = entry['value'];
   switch (entry['type']) {
     case 'local':
@@ -183,41 +206,24 @@ function readOperand(raw: unknown, where: string, scope: UnitScope): Operand {
  * the plan is called with, so that remembered results are those of the input and data they were asked for.
  */
 function check(statement: Statement, scope: UnitScope, place: Place): void {
-  const where = `a statement of \`${scope.name}\``;
-  const { input, data } = scope;
-  switch (statement.type) {
-    case 'BreakStmt':
-      if (statement.index >= place.reach) throw invalid(`${where} breaks out of what it is not in`);
-      break;
-    case 'CallDynamicStmt':
-      // Where the found function is undefined, four blocks are left.
-      if (place.reach < 4 || statement.path.length === 0) throw invalid(`${where} calls from the wrong place`);
-      if (statement.args.length !== 2 || statement.args[0] !== input || statement.args[1] !== data) {
-        throw invalid(`${where} calls without input and data`);
-      }
-      break;
-    case 'CallStmt':
-      checkCall(statement.func, statement.args, scope, where);
-      break;
-    case 'WithStmt':
-      if (statement.local !== input && statement.local !== data)
-        throw invalid(`${where} replaces neither input nor data`);
-      break;
-    case 'ReturnLocalStmt':
-      if (!scope.isFunction || !place.top) throw invalid(`${where} returns from the wrong place`);
-      break;
-    case 'ResultSetAddStmt':
-      if (scope.isFunction) throw invalid(`${where} has no result set`);
-      break;
-  }
-  if (statement.type === 'WithStmt') return;
-  const fields: Readonly<Record<string, FieldKind>> = STATEMENT_FIELDS[statement.type];
-  for (const [field, local] of Object.entries(statement)) {
-    const kind = fields[field];
-    if ((kind === 'write' || kind === 'update') && (local === input || local === data)) {
-      throw invalid(`${where} writes input or data`);
+  const { where, input, data } = scope;
+  const { type } = statement;
+  if (type === 'BreakStmt' && statement.index >= place.reach) throw invalid(`${where} breaks out of what it is not in`);
+  if (type === 'CallDynamicStmt') {
+    // Where the found function is undefined, four blocks are left.
+    if (place.reach < 4 || statement.path.length === 0) throw invalid(`${where} calls from the wrong place`);
+    if (statement.args.length !== 2 || statement.args[0] !== input || statement.args[1] !== data) {
+      throw invalid(`${where} calls without input and data`);
     }
   }
+  if (type === 'CallStmt') checkCall(statement.func, statement.args, scope, where);
+  if (type === 'WithStmt' && statement.local !== input && statement.local !== data) {
+    throw invalid(`${where} replaces neither input nor data`);
+  }
+  if (type === 'ReturnLocalStmt' && (!scope.isFunction || !place.top)) {
+    throw invalid(`${where} returns from the wrong place`);
+  }
+  if (type === 'ResultSetAddStmt' && scope.isFunction) throw invalid(`${where} has no result set`);
 }
 
 function checkCall(name: string, args: readonly Operand[], scope: UnitScope, where: string): void {

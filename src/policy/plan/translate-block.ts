@@ -48,7 +48,7 @@ function translateBody(context: UnitContext, block: Block, level: Level): Source
 }
 
 function translateStatement(context: UnitContext, statement: Statement, block: Block, at: number): Source {
-  const position = tracePosition(context, statement.position);
+  const position = tracePosition(context, statement.position, statement);
   const source = translated(context, statement, block, at, position);
   if (position === undefined || statement.type === 'BreakStmt' || statement.type === 'ReturnLocalStmt') return source;
   return js`${source}passed(${position});`;
@@ -61,18 +61,12 @@ function translated(
   at: number,
   position: number | undefined,
 ): Source {
-  switch (statement.type) {
-    case 'BlockStmt':
-      return joined(statement.blocks.map((inner) => translateBlock(context, inner)));
-    case 'NotStmt':
-      return translateNot(context, statement, position);
-    case 'ScanStmt':
-      return translateScan(context, statement);
-    case 'WithStmt':
-      return translateWith(context, statement, position);
-    default:
-      return translateSimple(context, statement, block, at, position);
-  }
+  const { type } = statement;
+  if (type === 'BlockStmt') return joined(statement.blocks.map((inner) => translateBlock(context, inner)));
+  if (type === 'NotStmt') return translateNot(context, statement, position);
+  if (type === 'ScanStmt') return translateScan(context, statement);
+  if (type === 'WithStmt') return translateWith(context, statement, position);
+  return translateSimple(context, statement, block, at, position);
 }
 
 function translateNot(context: UnitContext, { block }: StatementOf<'NotStmt'>, position: number | undefined): Source {
@@ -128,25 +122,19 @@ function translateScan(context: UnitContext, { source, key, value, block }: Stat
  * Whether the order of the rounds changes what comes out: arrays grow in it, and of values that are equal but spelt
  * differently (1 and 1.0) the first stays. Errors of builtins depend on it too: `keys` sorts where those are strict.
  */
-function showsOrder(context: UnitContext, block: Block): boolean {
-  for (const statement of statementsIn([block])) {
-    switch (statement.type) {
-      case 'ArrayAppendStmt':
-        return true;
-      case 'SetAddStmt':
-        if (statement.value.kind === 'local') return true;
-        break;
-      case 'AssignVarOnceStmt':
-        if (statement.source.kind === 'local') return true;
-        break;
-      case 'ObjectInsertStmt':
-      case 'ObjectInsertOnceStmt':
-      case 'ResultSetAddStmt':
-        return true;
-      case 'CallStmt':
-        if (context.plan.builtins.get(statement.func)?.hasResult === false) return true;
-        break;
-    }
-  }
-  return false;
+function showsOrder({ plan }: UnitContext, block: Block): boolean {
+  return statementsIn([block]).some((statement) => {
+    const { type } = statement;
+    if (type === 'SetAddStmt') return statement.value.kind === 'local';
+    if (type === 'AssignVarOnceStmt') return statement.source.kind === 'local';
+    if (type === 'CallStmt') return plan.builtins.get(statement.func)?.hasResult === false;
+    return SHOWING.has(type);
+  });
 }
+
+const SHOWING: ReadonlySet<string> = new Set([
+  'ArrayAppendStmt',
+  'ObjectInsertStmt',
+  'ObjectInsertOnceStmt',
+  'ResultSetAddStmt',
+]);

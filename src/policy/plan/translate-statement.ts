@@ -151,14 +151,8 @@ function put(context: UnitContext, statement: SimpleStatement & { readonly type:
 }
 
 function containerOf(statement: SimpleStatement & { readonly type: Put['type'] }): number {
-  switch (statement.type) {
-    case 'ArrayAppendStmt':
-      return statement.array;
-    case 'SetAddStmt':
-      return statement.set;
-    default:
-      return statement.object;
-  }
+  if (statement.type === 'ArrayAppendStmt') return statement.array;
+  return statement.type === 'SetAddStmt' ? statement.set : statement.object;
 }
 
 function assignOnce(context: UnitContext, { source, target }: StatementOf<'AssignVarOnceStmt'>): Source {

@@ -3,22 +3,42 @@ import type { Plan } from './plan.ts';
 import { factsOf } from './plan-facts.ts';
 import { joined, js, listed, RUNTIME_NAMES, Source } from './source.ts';
 import { translateEntrypoint, translateFunction } from './translate-unit.ts';
-import type { TracePosition, Translation } from './translation.ts';
+import type { RuleTable, TracePosition, Translation } from './translation.ts';
 import type { PlanContext } from './unit-context.ts';
 
 export interface TranslationOptions {
   /** Calls an observer at every statement; slow. */
   readonly trace?: boolean;
+  /** Whether rules are chosen by what they demand of input and data; true without it. */
+  readonly index?: boolean;
+  /** How many rules a function must have for that; smaller for tests. */
+  readonly leastIndexed?: number;
 }
 
+/** Fewer are as fast one after the other. */
+const LEAST_INDEXED = 16;
+
 /** The plan as JavaScript. Pure; needs nothing of the process. */
-export function translatePlan(plan: Plan, { trace = false }: TranslationOptions = {}): Translation {
+export function translatePlan(plan: Plan, options: TranslationOptions = {}): Translation {
+  const { trace = false, index: indexed = true } = options;
+  const leastIndexed = indexed ? (options.leastIndexed ?? LEAST_INDEXED) : Number.POSITIVE_INFINITY;
   const cells = new Cells();
   const conflicts: string[] = [];
   const positions: TracePosition[] | undefined = trace ? [] : undefined;
   const inputCell = cells.variable();
   const dataCell = cells.variable();
-  const context: PlanContext = { plan, cells, conflicts, positions, inputCell, dataCell };
+  const tables: RuleTable[] = [];
+  const context: PlanContext = {
+    plan,
+    cells,
+    unitLocals: new Map(),
+    conflicts,
+    tables,
+    leastIndexed,
+    positions,
+    inputCell,
+    dataCell,
+  };
   const facts = factsOf(plan);
   const firstEntrypoint = plan.functions.length;
   let functions = firstEntrypoint + plan.plans.length;
@@ -44,6 +64,7 @@ export function translatePlan(plan: Plan, { trace = false }: TranslationOptions 
     entrypoints: plan.plans.map(({ name }) => name),
     dynamic: dynamic.map(({ unit }) => ({ path: unit.path, takes: unit.params.length })),
     conflicts,
+    tables,
     positions: positions ?? [],
     files: plan.files,
   };

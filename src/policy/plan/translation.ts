@@ -1,4 +1,4 @@
-import type { Position } from './plan.ts';
+import type { Position, Statement } from './plan.ts';
 
 /** A plan as JavaScript; can be cloned to another thread. */
 export interface Translation {
@@ -14,22 +14,43 @@ export interface Translation {
   /** Functions that dynamic calls find, in the order in which the source returns them. */
   readonly dynamic: readonly { readonly path: readonly string[]; readonly takes: number }[];
   readonly conflicts: readonly string[];
+  readonly tables: readonly RuleTable[];
   /** With `trace`: what the numbers mean that the observer is called with. */
   readonly positions: readonly TracePosition[];
   readonly files: readonly string[];
 }
 
+export type Scalar = null | boolean | string | { readonly number: string };
+
 export type Constant =
-  | null
-  | boolean
-  | string
-  | { readonly number: string }
+  | Scalar
   | { readonly path: readonly string[] }
   | { readonly array: readonly Constant[] }
   | { readonly set: readonly Constant[] }
   | { readonly object: readonly (readonly [Constant, Constant])[] };
 
+/** Many rules that a few templates were made of. */
+export interface RuleTable {
+  /** Each rule's template. */
+  readonly templates: readonly number[];
+  /** What stands in its slots, for each rule. */
+  readonly constants: readonly (readonly Scalar[])[];
+  readonly tree: RuleTree;
+}
+
+/** Rules by their number; or which of them may do anything, by the value that is given at this place. */
+export type RuleTree =
+  | readonly number[]
+  | {
+      readonly at: number;
+      readonly cases: readonly (readonly [Scalar, RuleTree])[];
+      /** Those that do not look at it. */
+      readonly rest: RuleTree;
+    };
+
 export interface TracePosition extends Position {
   /** The plan's name of the function or entrypoint: `g0.data.authz.allow`. */
   readonly function: string;
+  /** Absent where the function is entered. */
+  readonly statement?: Statement;
 }

@@ -1,20 +1,27 @@
 import type { BlockFacts } from './block-facts.ts';
 import type { Cells } from './constants.ts';
-import type { Operand, Plan, Position } from './plan.ts';
+import type { Operand, Plan, PlanUnit, Position, Statement } from './plan.ts';
 import { js, type Source } from './source.ts';
-import type { Constant, TracePosition } from './translation.ts';
+import type { Constant, RuleTable, TracePosition } from './translation.ts';
 
 /** What all of a plan's units share while they are translated. */
 export interface PlanContext {
   readonly plan: Plan;
   readonly cells: Cells;
+  readonly unitLocals: Map<PlanUnit, UnitLocals>;
   readonly conflicts: string[];
+  readonly tables: RuleTable[];
+  /** Fewer rules than these are tried one after the other. */
+  readonly leastIndexed: number;
   /** `undefined` where nothing is traced. */
   readonly positions: TracePosition[] | undefined;
   /** Cells of which input and data are being looked at. */
   readonly inputCell: Source;
   readonly dataCell: Source;
 }
+
+/** What is known of a unit's locals. */
+export type UnitLocals = Pick<UnitContext, 'kept' | 'needed'>;
 
 /** A block of generated code that statements can leave. */
 export interface Level {
@@ -104,10 +111,14 @@ export function fail(context: UnitContext, position: number | undefined, out = 0
   return position === undefined ? left : js`{failed(${position});${left}}`;
 }
 
-/** The number under which an observer knows a position. */
-export function tracePosition({ positions, name }: UnitContext, position: Position | undefined): number | undefined {
+/** The number under which an observer knows a position; that of a statement, or of the function's beginning. */
+export function tracePosition(
+  { positions, name }: UnitContext,
+  position: Position | undefined,
+  statement?: Statement,
+): number | undefined {
   if (positions === undefined || position === undefined) return undefined;
-  return positions.push({ ...position, function: name }) - 1;
+  return positions.push({ ...position, function: name, ...(statement === undefined ? {} : { statement }) }) - 1;
 }
 
 export function newLevel(context: UnitContext): Level {

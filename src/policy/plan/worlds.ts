@@ -11,10 +11,10 @@ export interface Worlds {
   readonly data: number;
   /** Lets go of the documents. */
   end(): void;
-  openInput(document: Value | undefined): number;
-  closeInput(): number;
-  openData(document: Value | undefined): number;
-  closeData(): number;
+  readonly openInput: (document: Value | undefined) => number;
+  readonly closeInput: () => number;
+  readonly openData: (document: Value | undefined) => number;
+  readonly closeData: () => number;
   /** Whether a `with` is around that replaces data or a part of it. */
   dataReplaced(): boolean;
 }

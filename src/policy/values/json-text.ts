@@ -1,5 +1,5 @@
 import { numberText, RegoNumber } from './number.ts';
-import { isArray, isObject, sortedEntries } from './object.ts';
+import { isArray, isObject, RegoObject, sortedEntries } from './object.ts';
 import { compareTexts } from './order.ts';
 import { RegoSet } from './set.ts';
 import type { ObjectValue, Value } from './value.ts';
@@ -66,23 +66,30 @@ export function toJsonText(value: Value, { prefix, indent, budget }: JsonTextOpt
 
 /** The members under the texts of their keys; of those that are written alike the last in Rego's order counts. */
 export function textEntries(object: ObjectValue): readonly (readonly [string, Value])[] {
+  if (!(object instanceof RegoObject)) {
+    return Object.entries(object).sort(([left], [right]) => compareTexts(left, right));
+  }
   const entries = sortedEntries(object);
-  if (entries.every(isTextEntry)) return entries;
   const byText = new Map<string, Value>();
   for (const [key, member] of entries) byText.set(typeof key === 'string' ? key : toJsonText(key), member);
   return [...byText].sort(([left], [right]) => compareTexts(left, right));
-}
-
-function isTextEntry(entry: readonly [Value, Value]): entry is readonly [string, Value] {
-  return typeof entry[0] === 'string';
 }
 
 const HTML = /[<>&\u2028\u2029]/;
 const HTML_ALL = /[<>&\u2028\u2029]/g;
 
 function quoteJson(text: string): string {
-  const quoted = JSON.stringify(text);
+  const quoted = text.isWellFormed() ? JSON.stringify(text) : quoteHalves(text);
   return HTML.test(quoted) ? quoted.replace(HTML_ALL, escapeUnit) : quoted;
+}
+
+/** What is half a pair stands for a byte that is no UTF-8, of which Go writes the escape of U+FFFD. */
+function quoteHalves(text: string): string {
+  let quoted = '"';
+  for (const character of text) {
+    quoted += character.isWellFormed() ? JSON.stringify(character).slice(1, -1) : '\\ufffd';
+  }
+  return `${quoted}"`;
 }
 
 function escapeUnit(character: string): string {

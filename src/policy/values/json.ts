@@ -10,7 +10,9 @@ const DEEPEST = 1_000;
  * 1,000 deep, or has a number beyond what OPA takes, about 10^±30,102. Every digit of numbers is kept, of two equal
  * keys the last counts, and half a surrogate pair becomes U+FFFD.
  *
- * Linear, and never much slower than `JSON.parse`: see `test/unit/policy/json-speed.test.ts`.
+ * Linear. What `JSON.parse` reads exactly costs 1.2 to 2.7 times as much as it takes (100 kB of chat completion 2.5, of
+ * embeddings 6); else a second reader follows: 100 kB of chat with one such number 2.6, of long numbers 3, of exponents 6,
+ * of short escaped texts 8 times, and twice the time of `JSON.parse` for what it is slowest at, ever new keys.
  */
 export function parseJson(text: string): Value | undefined {
   const wellFormed = text.toWellFormed();

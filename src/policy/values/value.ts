@@ -8,7 +8,8 @@ import type { RegoSet } from './set.ts';
  *
  * INVARIANT: a `number` is finite, not -0, an integer only up to 2^53 - 1, and means exactly the decimal that `String`
  * prints of it; every other number is a {@link RegoNumber}. An object whose keys are all texts is a plain object with
- * `Object.prototype`, but for large ones of the data; every other is a {@link RegoObject}. Texts hold no lone surrogates.
+ * `Object.prototype`, but for large ones of the data; every other is a {@link RegoObject}. Texts hold
+ * no lone surrogates but those that stand for bytes that are no UTF-8, which only builtins make (`builtins/bytes.ts`).
  */
 export type Value =
   | null

@@ -8,7 +8,7 @@ import { contextTag, type DerElement, DerReader, TAG, toBits, toBoolean, toInteg
 import { type NameAttribute, nameValue } from './distinguished-name.ts';
 import { type Extension, readExtension } from './extensions.ts';
 import { NO_NAMES, readAlternativeNames } from './general-names.ts';
-import { readPublicKeyInfo } from './public-key.ts';
+import { readPublicKey } from './public-key.ts';
 import { fail } from './x509-error.ts';
 
 /**
@@ -28,7 +28,7 @@ export function certificateRequestValue(der: Buffer): PlainObject {
   const attributes = readAttributes(tbs.content(contextTag(0, true)) ?? malformed());
   const algorithm = readAlgorithm(input.content(TAG.sequence) ?? malformed());
   const signature = input.bitString() ?? malformed();
-  const publicKey = readPublicKeyInfo(rawKey.whole);
+  const publicKey = readPublicKey(rawKey.whole);
   const subject = readAnyName(rawSubject.content);
   const extensions = requestedExtensions(attributes);
   const names = extensions.find(({ id }) => id.join('.') === '2.5.29.17');

@@ -2,7 +2,7 @@ import { type CertificateTime, readTime } from './asn1-time.ts';
 import { contextTag, DerReader, TAG } from './der.ts';
 import { type NameAttribute, readName } from './distinguished-name.ts';
 import { type Extension, type ExtensionData, readExtension, readExtensions } from './extensions.ts';
-import { type PublicKeyInfo, readPublicKeyInfo } from './public-key.ts';
+import { type PublicKey, readPublicKey } from './public-key.ts';
 import { type SignatureAlgorithm, signatureAlgorithm } from './signature-algorithm.ts';
 import { fail } from './x509-error.ts';
 
@@ -22,7 +22,7 @@ export interface Certificate {
   readonly subject: readonly NameAttribute[];
   readonly notBefore: CertificateTime;
   readonly notAfter: CertificateTime;
-  readonly publicKey: PublicKeyInfo;
+  readonly publicKey: PublicKey;
   readonly extensions: readonly Extension[];
   readonly data: ExtensionData;
 }
@@ -67,7 +67,7 @@ function readOne(der: Buffer): Certificate {
   const rawSubject = (tbs.element(TAG.sequence) ?? fail('x509: malformed issuer')).whole;
   const subject = readName(rawSubject);
   const rawPublicKey = (tbs.element(TAG.sequence) ?? fail('x509: malformed spki')).whole;
-  const publicKey = readPublicKeyInfo(rawPublicKey);
+  const publicKey = readPublicKey(rawPublicKey);
   const extensions = version > 1 ? readExtensionList(tbs, version) : [];
   const data = readExtensions(extensions);
   const signature = input.bitString() ?? fail('x509: malformed signature');

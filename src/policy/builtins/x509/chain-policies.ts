@@ -82,10 +82,10 @@ class PolicyGraph {
         else known.push(node);
       }
     }
-    const any = above.get(ANY_POLICY);
+    const anyPolicy = above.get(ANY_POLICY);
     for (const policy of policies) {
       if (policy === ANY_POLICY) continue;
-      const parents = expecting.get(policy) ?? (any === undefined ? [] : [any]);
+      const parents = expecting.get(policy) ?? (anyPolicy === undefined ? [] : [anyPolicy]);
       if (parents.length > 0) level.set(policy, makeNode(policy, parents));
     }
     if (policies.includes(ANY_POLICY) && anyAllowed) {
@@ -115,8 +115,8 @@ class PolicyGraph {
 
   expect(policy: string, subjects: readonly string[]): void {
     const leaves = this.#leaves();
-    const any = leaves.get(ANY_POLICY);
-    const leaf = leaves.get(policy) ?? (any && makeNode(policy, [any]));
+    const anyPolicy = leaves.get(ANY_POLICY);
+    const leaf = leaves.get(policy) ?? (anyPolicy && makeNode(policy, [anyPolicy]));
     if (leaf === undefined) return;
     leaf.expected = subjects;
     leaves.set(policy, leaf);

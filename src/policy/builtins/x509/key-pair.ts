@@ -4,7 +4,7 @@ import type { PemBlock } from '../pem.ts';
 import { readCertificate } from './certificate.ts';
 import { base64, certificateValue } from './certificate-value.ts';
 import { importPrivateKey, type KeyFormat, privateKeyValue } from './private-key.ts';
-import type { PublicKeyInfo } from './public-key.ts';
+import type { PublicKey } from './public-key.ts';
 import { fail, X509Error } from './x509-error.ts';
 
 /**
@@ -70,8 +70,8 @@ function readAnyKey(der: Buffer): KeyObject {
   return fail('tls: failed to parse private key');
 }
 
-function checkPair(info: PublicKeyInfo, privateKey: KeyObject): void {
-  const key = info.key ?? fail('tls: unknown public key algorithm');
+function checkPair(publicKey: PublicKey, privateKey: KeyObject): void {
+  const key = publicKey.key ?? fail('tls: unknown public key algorithm');
   if (key.asymmetricKeyType !== privateKey.asymmetricKeyType) {
     fail('tls: private key type does not match public key type');
   }

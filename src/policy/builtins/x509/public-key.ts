@@ -7,7 +7,7 @@ import { fail } from './x509-error.ts';
 /** Go's numbers of public key algorithms. */
 export const KEY_ALGORITHM = { unknown: 0, rsa: 1, dsa: 2, ecdsa: 3, ed25519: 4 } as const;
 
-export interface PublicKeyInfo {
+export interface PublicKey {
   readonly algorithm: number;
   /** As the policy sees it: numbers, base64, or `null` for an algorithm that is not known. */
   readonly value: Value;
@@ -27,7 +27,7 @@ const CURVES: ReadonlyMap<string, number> = new Map([
 ]);
 
 /** What a SubjectPublicKeyInfo holds (RFC 5280 §4.1.2.7). Throws an `X509Error`. */
-export function readPublicKeyInfo(whole: Buffer): PublicKeyInfo {
+export function readPublicKey(whole: Buffer): PublicKey {
   const info = new DerReader(whole).open(TAG.sequence) ?? fail('x509: malformed spki');
   const identifier = info.open(TAG.sequence) ?? fail('x509: malformed public key algorithm identifier');
   const oid = (identifier.oid() ?? fail('x509: malformed OID')).join('.');
@@ -49,7 +49,7 @@ export function readPublicKeyInfo(whole: Buffer): PublicKeyInfo {
   }
 }
 
-function rsaKey(whole: Buffer, parameters: Buffer, bits: Buffer): PublicKeyInfo {
+function rsaKey(whole: Buffer, parameters: Buffer, bits: Buffer): PublicKey {
   if (parameters.toString('hex') !== NULL) fail('x509: RSA key missing NULL parameters');
   const der = new DerReader(bits).open(TAG.sequence) ?? fail('x509: invalid RSA public key');
   const modulus = der.integer() ?? fail('x509: invalid RSA modulus');
@@ -62,7 +62,7 @@ function rsaKey(whole: Buffer, parameters: Buffer, bits: Buffer): PublicKeyInfo 
   return { algorithm: KEY_ALGORITHM.rsa, value, key: tryImport(whole) };
 }
 
-function ecKey(whole: Buffer, parameters: Buffer, bits: Buffer): PublicKeyInfo {
+function ecKey(whole: Buffer, parameters: Buffer, bits: Buffer): PublicKey {
   const curve = new DerReader(parameters).oid() ?? fail('x509: invalid ECDSA parameters');
   const size = CURVES.get(curve.join('.')) ?? fail('x509: unsupported elliptic curve');
   if (bits[0] !== 4 || bits.length !== 1 + 2 * size) fail('ecdsa: invalid uncompressed public key');
@@ -74,14 +74,14 @@ function ecKey(whole: Buffer, parameters: Buffer, bits: Buffer): PublicKeyInfo {
   return { algorithm: KEY_ALGORITHM.ecdsa, value, key: importKey(whole, 'ecdsa: invalid public key') };
 }
 
-function ed25519Key(whole: Buffer, parameters: Buffer, bits: Buffer): PublicKeyInfo {
+function ed25519Key(whole: Buffer, parameters: Buffer, bits: Buffer): PublicKey {
   if (parameters.length !== 0) fail('x509: Ed25519 key encoded with illegal parameters');
   if (bits.length !== 32) fail('x509: wrong Ed25519 public key size');
   const key = importKey(whole, 'x509: invalid Ed25519 public key');
   return { algorithm: KEY_ALGORITHM.ed25519, value: bits.toString('base64'), key };
 }
 
-function dsaKey(parameters: Buffer, bits: Buffer): PublicKeyInfo {
+function dsaKey(parameters: Buffer, bits: Buffer): PublicKey {
   const y = new DerReader(bits).integer() ?? fail('x509: invalid DSA public key');
   const der = new DerReader(parameters).open(TAG.sequence);
   const [p, q, g] = [der?.integer(), der?.integer(), der?.integer()];

@@ -34,7 +34,7 @@ export function readUri(uri: string): CertificateUri | UriMistake {
   const authority = hasAuthority ? (rest.slice(2).split('/', 1)[0] ?? '') : '';
   const at = authority.lastIndexOf('@');
   const host = percentDecode(authority.slice(at + 1));
-  const user = at < 0 ? undefined : userInfo(authority.slice(0, at));
+  const user = at < 0 ? undefined : writtenUser(authority.slice(0, at));
   const omitHost = scheme !== '' && rooted && !hasAuthority;
   const writtenPath = opaque !== '' ? '' : hasAuthority ? rest.slice(2 + authority.length) : rest;
   const path = fromBytes(parsed.path);
@@ -102,7 +102,7 @@ function fromBytes(bytes: string): string {
   return Buffer.from(bytes, 'latin1').toString('utf8');
 }
 
-function userInfo(written: string): string {
+function writtenUser(written: string): string {
   const cut = written.indexOf(':');
   const name = percentEncode(percentDecode(cut < 0 ? written : written.slice(0, cut)), UNLIKE_USER);
   return cut < 0 ? name : `${name}:${percentEncode(percentDecode(written.slice(cut + 1)), UNLIKE_USER)}`;

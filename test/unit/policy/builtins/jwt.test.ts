@@ -31,7 +31,7 @@ interface Signing {
 }
 
 function token(
-  header: { readonly alg: string } & object,
+  header: { readonly alg: string; readonly [name: string]: unknown },
   claims: unknown,
   key: KeyObject | string,
   how: Signing = {},

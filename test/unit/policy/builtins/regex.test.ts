@@ -31,7 +31,7 @@ describe('the regex family', () => {
     ['regex.split', '"x", ""', '[""]'],
     ['regex.replace', '"-wy-wxxy-", "w(x*)y", "0"', '"-0-0-"'],
     ['regex.replace', '"foo", "(foo)", "$1$1"', '"foofoo"'],
-    ['regex.replace', '"foo", "(?P<n>f)(o)", "${n}-$n-$nx-${n}x-$2-$02-$3-$$-$-${"', '"f-f--fx-o---$-$-${o"'],
+    ['regex.replace', `"foo", "(?P<n>f)(o)", "$\{n}-$n-$nx-$\{n}x-$2-$02-$3-$$-$-$\{"`, `"f-f--fx-o---$-$-$\{o"`],
     ['regex.replace', '"aXbX", "(a)|(?P<q>b)", "<$q$1>"', '"<a>X<b>X"'],
     ['regex.replace', '"foo", "", "-"', '"-f-o-o-"'],
     ['regex.template_match', '"urn.foo:<[a-z]{2}>:x", "urn.foo:ab:x", "<", ">"', 'true'],

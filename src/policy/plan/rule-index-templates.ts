@@ -1,0 +1,199 @@
+import { type Block, type Operand, type Plan, STATEMENT_FIELDS, type Statement } from './plan.ts';
+import { blocksOf } from './plan-walk.ts';
+import type { Scalar } from './translation.ts';
+
+/** Blocks that differ in nothing but constants, as one list of blocks: locals stand where they differ. */
+export interface Template {
+  readonly blocks: readonly Block[];
+  readonly slots: readonly number[];
+}
+
+export interface Templates {
+  readonly templates: readonly Template[];
+  /** For each list of blocks its template, and what stands in that one's slots. */
+  readonly rows: readonly { readonly template: number; readonly constants: readonly Scalar[] }[];
+}
+
+export interface TemplateScope {
+  readonly plan: Plan;
+  /** What is put into this local is put there by every list. */
+  readonly state: number;
+  /** The first local that is free. */
+  readonly free: number;
+}
+
+/** More functions than this take longer to load than the constants cost that V8 does not see. */
+const MANY = 64;
+
+/**
+ * Lists of blocks that are alike share a template. Constants with which V8 makes better code (names of members, what
+ * collections and builtins are given) are part of what is alike, as long as that does not make many templates.
+ */
+export function templatesOf(scope: TemplateScope, lists: readonly (readonly Block[])[]): Templates {
+  const careful = clustered(scope, lists, false);
+  return careful.templates.length <= MANY ? careful : clustered(scope, lists, true);
+}
+
+interface Cluster {
+  readonly index: number;
+  readonly blocks: readonly Block[];
+  /** The constants of its first list. */
+  readonly keys: readonly string[];
+  readonly varies: boolean[];
+}
+
+function clustered(scope: TemplateScope, lists: readonly (readonly Block[])[], all: boolean): Templates {
+  const clusters = new Map<string, Cluster>();
+  const members = lists.map((blocks) => {
+    const outline: Outline = { scope, all, text: '', keys: [], constants: [] };
+    outlineBlocks(outline, blocks);
+    let cluster = clusters.get(outline.text);
+    if (cluster === undefined) {
+      cluster = { index: clusters.size, blocks, keys: outline.keys, varies: outline.keys.map(() => false) };
+      clusters.set(outline.text, cluster);
+    }
+    for (const [at, key] of outline.keys.entries()) if (key !== cluster.keys[at]) cluster.varies[at] = true;
+    return { cluster, constants: outline.constants };
+  });
+  return {
+    templates: [...clusters.values()].map((cluster) => templateOf(scope, all, cluster)),
+    rows: members.map(({ cluster, constants }) => ({
+      template: cluster.index,
+      constants: constants.filter((_, at) => cluster.varies[at]),
+    })),
+  };
+}
+
+/** What blocks are without the constants that may differ, and these. */
+interface Outline {
+  readonly scope: TemplateScope;
+  readonly all: boolean;
+  text: string;
+  readonly keys: string[];
+  readonly constants: Scalar[];
+}
+
+function outlineBlocks(outline: Outline, blocks: readonly Block[]): void {
+  for (const block of blocks) {
+    outline.text += '{';
+    for (const statement of block) outlineStatement(outline, statement);
+    outline.text += '}';
+  }
+}
+
+function outlineStatement(outline: Outline, statement: Statement): void {
+  const { scope, all } = outline;
+  const open = openFields(statement, scope.state, all);
+  outline.text += `${statement.type}(`;
+  if (statement.type === 'MakeNumberRefStmt') {
+    note(outline, `n${statement.index}`, { number: scope.plan.strings[statement.index] ?? '' });
+    outline.text += statement.target;
+  } else if (statement.type === 'MakeNumberIntStmt') {
+    note(outline, `i${statement.value}`, { number: String(statement.value) });
+    outline.text += statement.target;
+  } else {
+    const fields: Readonly<Record<string, unknown>> = statement;
+    for (const field of Object.keys(STATEMENT_FIELDS[statement.type])) {
+      outlineValue(outline, fields[field], open.includes(field));
+    }
+    outlineBlocks(outline, blocksOf(statement));
+  }
+  outline.text += ')';
+}
+
+function outlineValue(outline: Outline, value: unknown, open: boolean): void {
+  if (isList(value)) {
+    for (const item of value) if (!isList(item)) outlineValue(outline, item, open);
+    outline.text += ';';
+  } else if (isOperand(value)) {
+    if (value.kind === 'string' && open)
+      note(outline, `s${value.index}`, outline.scope.plan.strings[value.index] ?? '');
+    else if (value.kind === 'string') outline.text += `s${value.index},`;
+    else outline.text += value.kind === 'local' ? `l${value.local},` : `${value.value},`;
+  } else if (typeof value === 'string') outline.text += `${JSON.stringify(value)},`;
+  else if (typeof value === 'number' || typeof value === 'bigint') outline.text += `${value},`;
+}
+
+function note(outline: Outline, key: string, constant: Scalar): void {
+  outline.keys.push(key);
+  outline.constants.push(constant);
+  outline.text += '?';
+}
+
+/** The fields whose texts may differ. */
+function openFields(statement: Statement, state: number, all: boolean): readonly string[] {
+  switch (statement.type) {
+    case 'EqualStmt':
+    case 'NotEqualStmt':
+      return ['a', 'b'];
+    case 'AssignVarOnceStmt':
+    case 'AssignVarStmt':
+      return ['source'];
+    case 'SetAddStmt':
+      return all || statement.set === state ? ['value'] : [];
+    case 'ObjectInsertStmt':
+    case 'ObjectInsertOnceStmt':
+      return all || statement.object === state ? ['key', 'value'] : [];
+    case 'ArrayAppendStmt':
+      return all ? ['value'] : [];
+    case 'DotStmt':
+      return all ? ['key'] : [];
+    case 'CallStmt':
+      return all ? ['args'] : [];
+    default:
+      return [];
+  }
+}
+
+function templateOf(scope: TemplateScope, all: boolean, { blocks, varies }: Cluster): Template {
+  const slots: number[] = [];
+  const locals = varies.map((varied) => (varied ? slots.push(scope.free + slots.length) && slots.at(-1) : undefined));
+  return { blocks: filledBlocks({ scope, all, locals, at: 0 }, blocks), slots };
+}
+
+/** Goes through blocks as {@link outlineBlocks} does. */
+interface Filling {
+  readonly scope: TemplateScope;
+  readonly all: boolean;
+  /** What stands for each constant; the constant itself where it is the same everywhere. */
+  readonly locals: readonly (number | undefined)[];
+  at: number;
+}
+
+function filledBlocks(filling: Filling, blocks: readonly Block[]): readonly Block[] {
+  return blocks.map((block) => block.map((statement) => filledStatement(filling, statement)));
+}
+
+function filledStatement(filling: Filling, statement: Statement): Statement {
+  if (statement.type === 'MakeNumberRefStmt' || statement.type === 'MakeNumberIntStmt') {
+    const local = filling.locals[filling.at++];
+    if (local === undefined) return statement;
+    const { target, position } = statement;
+    return { type: 'AssignVarStmt', source: { kind: 'local', local }, target, position };
+  }
+  const open = openFields(statement, filling.scope.state, filling.all);
+  const filled: Record<string, unknown> = { ...statement };
+  for (const field of Object.keys(STATEMENT_FIELDS[statement.type])) {
+    if (open.includes(field)) filled[field] = filledValue(filling, filled[field]);
+  }
+  if (statement.type === 'BlockStmt') filled['blocks'] = filledBlocks(filling, statement.blocks);
+  else if ('block' in statement) filled['block'] = filledBlocks(filling, [statement.block])[0];
+  // Operands took the place of operands, and blocks that of blocks.
+  return filled as unknown as Statement;
+}
+
+function filledValue(filling: Filling, value: unknown): unknown {
+  if (isList(value)) return value.map((item) => filledValue(filling, item));
+  if (!isOperand(value) || value.kind !== 'string') return value;
+  const local = filling.locals[filling.at++];
+  return local === undefined ? value : { kind: 'local', local };
+}
+
+function isList(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value);
+}
+
+/** Of a statement's fields only operands are objects that are no lists. */
+function isOperand(value: unknown): value is Operand {
+  return typeof value === 'object' && value !== null && 'kind' in value;
+}
