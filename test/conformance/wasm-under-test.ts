@@ -53,8 +53,8 @@ export function createWasmUnderTest(): ConformanceEngine {
     name: 'wasm',
     silentFailures: true,
     evaluate: (subject, strict) => {
-      const input = subject.input ?? '{}';
-      if (!isJson(input)) return { kind: 'refused', reason: 'the input is no JSON' };
+      const { input } = subject;
+      if (input !== undefined && !isJson(input)) return { kind: 'refused', reason: 'the input is no JSON' };
       try {
         const instance = instanceOf(subject);
         const refused = refusalOf(instance.hostBuiltins, builtins);

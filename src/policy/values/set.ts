@@ -4,7 +4,8 @@ import { ValueMap } from './value-map.ts';
 
 /** A set of values. Changed only by the evaluation that is making it. */
 export class RegoSet {
-  readonly #members = new ValueMap<Value>();
+  /** Many sets stay empty. */
+  #members: ValueMap<Value> | undefined;
   #list: readonly Value[] | undefined;
   #sorted: readonly Value[] | undefined;
 
@@ -15,11 +16,12 @@ export class RegoSet {
   }
 
   get size(): number {
-    return this.#members.size;
+    return this.#members?.size ?? 0;
   }
 
   /** The first of equal values stays. */
   add(value: Value): void {
+    this.#members ??= new ValueMap();
     if (this.#members.has(value)) return;
     this.#members.set(value, value);
     this.#list = undefined;
@@ -27,23 +29,23 @@ export class RegoSet {
   }
 
   has(value: Value): boolean {
-    return this.#members.has(value);
+    return this.#members?.has(value) ?? false;
   }
 
   /** The member that equals the value. */
   get(value: Value): Value | undefined {
-    return this.#members.get(value);
+    return this.#members?.get(value);
   }
 
   /** In no order that means anything; the list is kept. */
   list(): readonly Value[] {
-    this.#list ??= this.#members.list();
+    this.#list ??= this.#members?.list() ?? [];
     return this.#list;
   }
 
   /** In Rego's order; the list is kept. */
   sorted(): readonly Value[] {
-    this.#sorted ??= this.#members.list().sort(compare);
+    this.#sorted ??= this.#members?.list().sort(compare) ?? [];
     return this.#sorted;
   }
 }

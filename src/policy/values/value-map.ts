@@ -7,34 +7,37 @@ type Primitive = null | boolean | number | string;
 
 /** A map keyed by values: equal values are one key. The first of equal keys stays, the last of their entries. */
 export class ValueMap<Entry> {
-  readonly #primitives = new Map<Primitive, Entry>();
+  #primitives: Map<Primitive, Entry> | undefined;
   /** By canonical text: apart, so that no text can be taken for what is written like it. */
   #composites: Map<string, Entry> | undefined;
 
   get size(): number {
-    return this.#primitives.size + (this.#composites?.size ?? 0);
+    return (this.#primitives?.size ?? 0) + (this.#composites?.size ?? 0);
   }
 
   get(key: Value): Entry | undefined {
-    if (typeof key !== 'object' || key === null) return this.#primitives.get(key);
+    if (typeof key !== 'object' || key === null) return this.#primitives?.get(key);
     const double = key instanceof RegoNumber ? numberKey(key) : undefined;
-    if (typeof double === 'number') return this.#primitives.get(double);
+    if (typeof double === 'number') return this.#primitives?.get(double);
     return this.#composites?.get(canonicalText(key));
   }
 
   has(key: Value): boolean {
-    if (typeof key !== 'object' || key === null) return this.#primitives.has(key);
+    if (typeof key !== 'object' || key === null) return this.#primitives?.has(key) ?? false;
     return this.get(key) !== undefined;
   }
 
   set(key: Value, entry: Entry): void {
     if (typeof key !== 'object' || key === null) {
+      this.#primitives ??= new Map();
       this.#primitives.set(key, entry);
       return;
     }
     const double = key instanceof RegoNumber ? numberKey(key) : undefined;
-    if (typeof double === 'number') this.#primitives.set(double, entry);
-    else {
+    if (typeof double === 'number') {
+      this.#primitives ??= new Map();
+      this.#primitives.set(double, entry);
+    } else {
       this.#composites ??= new Map();
       this.#composites.set(canonicalText(key), entry);
     }
@@ -42,7 +45,7 @@ export class ValueMap<Entry> {
 
   /** In no order that means anything. */
   list(): Entry[] {
-    const entries = [...this.#primitives.values()];
+    const entries = this.#primitives === undefined ? [] : [...this.#primitives.values()];
     if (this.#composites !== undefined) for (const entry of this.#composites.values()) entries.push(entry);
     return entries;
   }

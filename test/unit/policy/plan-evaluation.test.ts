@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { type Builtin, builtinFailure } from '../../../src/policy/builtins/builtin.ts';
+import { createEvaluator } from '../../../src/policy/plan/evaluator.ts';
+import { planOf } from '../../../src/policy/plan/plan-reader.ts';
+import { translatePlan } from '../../../src/policy/plan/translate.ts';
 import { numberOf } from '../../../src/policy/values/number.ts';
 import { RegoSet } from '../../../src/policy/values/set.ts';
 import { toRegoText } from '../../../src/policy/values/text.ts';
@@ -401,6 +404,38 @@ describe('dynamic calls', () => {
     const plan = answering(asked(called), [rule('v', [dot(0, 'a', 4), once(local(4))])]);
     const [result] = evaluatorOf(plan).evaluate(input);
     expect(result === undefined ? undefined : toRegoText(result)).toBe(wanted);
+  });
+});
+
+describe('an observer', () => {
+  it('is told what was entered, what passed, and what failed, by position', () => {
+    const plan = answering(
+      [stmt('CallStmt', { func: 'g0.data.p.v', args: [local(0), local(1)], result: 2 }, 1)],
+      [
+        {
+          name: 'g0.data.p.v',
+          blocks: [
+            [
+              stmt('DotStmt', { source: local(0), key: text('a'), target: 4 }, 7),
+              stmt('EqualStmt', { a: local(4), b: bool(true) }, 8),
+            ],
+            [stmt('AssignVarStmt', { source: bool(true), target: 2 }, 9)],
+            [stmt('ReturnLocalStmt', { source: 2 }, 10)],
+          ],
+        },
+      ],
+    );
+    const translation = translatePlan(planOf(plan), { trace: true });
+    const evaluator = createEvaluator({ translation, builtins: new Map() });
+    const seen: string[] = [];
+    const note = (what: string) => (position: number) => {
+      const place = translation.positions[position];
+      if (place?.function === 'g0.data.p.v') seen.push(`${what} ${place.row}`);
+    };
+    const observer = { enter: note('enter'), passed: note('passed'), failed: note('failed') };
+    expect(evaluator.evaluate('main', { a: 1 }, {}, evaluationContext({ observer }))).toEqual([{ x: true }]);
+    expect(seen).toEqual(['enter 7', 'passed 7', 'failed 8', 'passed 9']);
+    expect(translation.files).toEqual(['policy.rego']);
   });
 });
 

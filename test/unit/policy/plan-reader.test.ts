@@ -91,7 +91,7 @@ describe('a plan', () => {
       ['g0.data.p.names', 7],
       ['g0.data.p.f', 6],
     ]);
-    expect(plan.plans[0]?.blocks[0]?.[1]).toEqual({
+    expect(plan.plans[0]?.blocks[0]?.[1]).toMatchObject({
       type: 'CallStmt',
       position: { file: 0, row: 1, col: 1 },
       func: 'g0.data.p.allow',

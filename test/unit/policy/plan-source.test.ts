@@ -131,6 +131,29 @@ describe('generated source', () => {
       expect(faultsOf(translatePlan(planOf(EVERY_STATEMENT), { trace }).source)).toEqual([]);
   });
 
+  it.each([
+    'process',
+    'l0.constructor',
+    "l0['x']",
+    'l0[0]',
+    '"x"',
+    '`x`',
+    '/x/',
+    '1.5',
+    '-1n',
+    'new l0()',
+    '()=>l0',
+    'l0**2',
+    'import(l0)',
+    '({c0})',
+    'this',
+    'function* f0(){}',
+    'l0x',
+    'f01',
+  ])('is not %s, and the check says so', (source) => {
+    expect(faultsOf(`(${source})`)).not.toEqual([]);
+  });
+
   it('takes no text', () => {
     const text: unknown = 'process.exit()';
     // What a mistake in the translator would do.
