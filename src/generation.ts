@@ -6,6 +6,7 @@ import type { GenerationParts } from './decision/generations.ts';
 import { isObject } from './decision/json.ts';
 import { CatalogError } from './inspection/catalog-error.ts';
 import { createInspector } from './inspection/inspector.ts';
+import { createExplainer } from './policy/explainer.ts';
 import { joinPolicies } from './policy/join-policies.ts';
 import { createJsEngine } from './policy/js-engine.ts';
 import type { PolicyEngine } from './policy/policy-engine.ts';
@@ -51,7 +52,13 @@ export async function loadGeneration(
   const loads = await Promise.allSettled(
     bundles.map((bundle, at) => {
       const engine = createEngine(config, bundle, logger);
-      return engine.load({ plan: bundle.plan, wasm: bundle.wasm, data: data.text, dataValue, ...preparedAt(prepared, at) });
+      return engine.load({
+        plan: bundle.plan,
+        wasm: bundle.wasm,
+        data: data.text,
+        dataValue,
+        ...preparedAt(prepared, at),
+      });
     }),
   );
   const policies = loads.flatMap((load) => (load.status === 'fulfilled' ? [load.value] : []));
@@ -62,7 +69,22 @@ export async function loadGeneration(
   }
   const { evaluate, evaluateText, inputPaths, isPolicyConstant, close } = joinPolicies(policies);
   const revisions = new Map(bundles.map(({ name, revision }) => [name, revision]));
-  return { parts: { revisions, inspect, evaluate, evaluateText, inputPaths, isPolicyConstant }, catalog, rules, close };
+  const explainer = createExplainer({
+    policies: bundles.map(({ plan, entrypoints, rego }) => ({ plan, entrypoints, rego })),
+    data: dataValue,
+    config: config.policy,
+    randomBytes,
+    cpuMs: threadCpuMs,
+  });
+  return {
+    parts: { revisions, inspect, evaluate, evaluateText, inputPaths, isPolicyConstant, explain: explainer.explain },
+    catalog,
+    rules,
+    close: () => {
+      close();
+      explainer.close();
+    },
+  };
 }
 
 function preparedAt({ policies }: PreparedSet, at: number): { readonly prepared?: PreparedPolicy } {

@@ -7,6 +7,7 @@ import { checkData } from './cli/check-data.ts';
 import { checkEnvoy } from './cli/check-envoy.ts';
 import { type Command, EXIT, type Io } from './cli/command.ts';
 import { createEval } from './cli/eval.ts';
+import { explain } from './cli/explain.ts';
 import { tellError } from './cli/exit-code.ts';
 import { fleet } from './cli/fleet.ts';
 import { init } from './cli/init.ts';
@@ -33,6 +34,7 @@ const HELP = `sallyport: policy-as-code authorization for AI-inference gateways
   sallyport check-data [BUNDLE]     what the data of a bundle allows without a charge or a bound
   sallyport check-envoy FILE        every setting of an Envoy that undoes a decision
   sallyport eval                    decide one request and say why
+  sallyport explain --source        the JavaScript that a bundle's policy becomes
   sallyport replay                  what another bundle would change of logged decisions
   sallyport keys create|list|...    make, list, rotate and revoke API keys in a keys file
   sallyport bundles serve|publish|...  serve signed bundles to a fleet; publish, promote and order them
@@ -55,6 +57,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['lint', lint],
   ['test', createTest({ openTrial })],
   ['eval', createEval({ openDecider, openTrial })],
+  ['explain', explain],
   ['replay', createReplayCommand({ openTrial })],
   ['keys', createKeys({ nowMs: () => Date.now(), randomBytes })],
   ['bundles', createBundles({ nowMs: () => Date.now(), process })],

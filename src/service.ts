@@ -1,7 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Config } from './config/config.ts';
 import { createDecider } from './decider.ts';
+import { explainNow } from './decision/explain-outcome.ts';
 import type { Authenticate, Authorize } from './decision/ports.ts';
+import { createRedecide, createTry } from './decision/trial.ts';
 import { createDecisionLog, withDecisionLog } from './decision-log/decision-log.ts';
 import { parseStrictJson } from './identity/strict-json.ts';
 import type { TokenExchange } from './identity/token-exchange.ts';
@@ -17,6 +19,7 @@ import { createHealth } from './telemetry/health.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 import { createMetrics, type Metrics, withMetrics } from './telemetry/metrics.ts';
 import { startSystemTimer, systemClock } from './telemetry/system-clock.ts';
+import { trialPorts } from './trial.ts';
 
 /** How long checks under way may still finish at stop. */
 const GRACE_MS = 5_000;
@@ -38,6 +41,7 @@ export function createService(config: Config): Service {
   const health = createHealth();
   const logger = createLogger({ level: config.log.level });
   const instanceId = randomUUID();
+  const redecide = createRedecide(createTry(trialPorts(config)));
   const decisionLog = createDecisionLog({
     config: config.decision_log,
     labels: config.labels,
@@ -50,6 +54,7 @@ export function createService(config: Config): Service {
     stdout: process.stdout,
     clientIp: createClientIp(config.network),
     onDenied: ({ take }) => take?.release(),
+    explain: (outcome) => explainNow(outcome, redecide),
   });
   const decider = createDecider(config, {
     metrics,

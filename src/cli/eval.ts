@@ -2,12 +2,15 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { explanationOf, linesText, summaryOf } from '../cases/explanation.ts';
+import { rulesText } from '../cases/rule-explanation.ts';
 import { type RequestParts, toAccessRequest } from '../cases/to-access-request.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import type { AccessRequest } from '../decision/access-request.ts';
+import { type ExplainedEvaluation, explainOutcome } from '../decision/explain-outcome.ts';
 import type { Authenticate, Authorize, Outcome } from '../decision/ports.ts';
 import type { Principal } from '../decision/principal.ts';
+import { createRedecide, type Redecide } from '../decision/trial.ts';
 import { parseArguments } from './arguments.ts';
 import { type Command, EXIT, type Io, UsageError } from './command.ts';
 import { runOneCase } from './eval/one-case.ts';
@@ -25,6 +28,12 @@ reasons of the policy, the route, and the revision that decided. Quotas are take
 The second form decides one request case by the policies as they lie there, with all that led to the decision, and
 exits 1 when it is not what the case expects.
 
+--explain says why in the policy's own lines. The lines \`why\` name the rule that gave each reason and what it asked for
+in vain; below \`rules\` stands every rule that was entered, limits first, with the furthest expression that did not hold:
+
+  why        tenancy/tenancy.rego:10 \`reasons contains "other_tenant"\` held
+  why          data.tenancy.within_own_tenant: tenancy/tenancy.rego:26 \`input.identity.tenant == ...\` was not true
+
   --config FILE       the config of the service (default: sallyport.yaml)
   --as WHO            decide as this caller instead of verifying a credential: comma-separated NAME=VALUE of subject,
                       tenant, tier, role (repeatable) and issuer
@@ -33,7 +42,8 @@ exits 1 when it is not what the case expects.
   -d, --data TEXT     the body; @FILE reads it from a file
   --decision NAME     the decision to ask for, as \`policy.decisions\` names it (default: default)
   --expect ANSWER     exit 1 unless the answer is \`allow\` or \`deny\`
-  --explain           all that led to it: each reason, charges, what is left of each limit, headers, the policy's result
+  --explain           all that led to it: each reason, charges, what is left of each limit, headers, the policy's result,
+                      and which rules were entered; with --json as \`trace\`
   --json              the answer as JSON
   --case NAME         a request case by its name, and --file the file that it is in
   --definition FILE   with --case: the bundle whose sources decide it (default: bundles/authz.json)
@@ -80,13 +90,14 @@ export function createEval({ openDecider, openTrial }: EvalPorts): Command {
         throw new UsageError('`--case NAME` and `--file FILE` go together');
       }
       const { file, definition = 'bundles/authz.json' } = values;
-      const { failures, outcome } = await runOneCase(
+      const { failures, outcome, explained } = await runOneCase(
         { name: values.case, file, definition, config: values['config'] },
         openTrial,
         io,
       );
-      const told = { ...toJson(outcome), failures };
-      io.stdout(values.json ? `${JSON.stringify(told, undefined, 2)}\n` : linesText(explanationOf(outcome)));
+      const told = { ...toJson(outcome), ...(values.explain ? toTraces(explained) : {}), failures };
+      const lines = [...explanationOf(outcome), ...ruleLines(outcome, explained)];
+      io.stdout(values.json ? `${JSON.stringify(told, undefined, 2)}\n` : linesText(lines));
       if (!values.json) for (const failure of failures) io.stdout(`not as expected: ${failure}\n`);
       return failures.length === 0 ? EXIT.ok : EXIT.failed;
     }
@@ -98,19 +109,30 @@ export function createEval({ openDecider, openTrial }: EvalPorts): Command {
     const config = loadConfig(resolve(io.cwd, values.config ?? 'sallyport.yaml'), io.env);
     const principal = values.as === undefined ? undefined : parsePrincipal(values.as);
     const request = toAccessRequest(partsOf(target, { ...values, body: readBody(values.data, io) }));
-    const outcome = await decideOnce(openDecider, config, principal, request);
-    const lines = values.explain ? explanationOf(outcome) : summaryOf(outcome);
-    io.stdout(values.json ? `${JSON.stringify(toJson(outcome), undefined, 2)}\n` : linesText(lines));
+    const redecide = values.explain ? createRedecide(openTrial(config).tryOnce) : undefined;
+    const { outcome, explained } = await decideOnce({ openDecider, config, principal, request, redecide });
+    const lines = values.explain ? [...explanationOf(outcome), ...ruleLines(outcome, explained)] : summaryOf(outcome);
+    const told = { ...toJson(outcome), ...(values.explain ? toTraces(explained) : {}) };
+    io.stdout(values.json ? `${JSON.stringify(told, undefined, 2)}\n` : linesText(lines));
     return values.expect === undefined || values.expect === outcome.decision.kind ? EXIT.ok : EXIT.failed;
   };
 }
 
-async function decideOnce(
-  openDecider: EvalPorts['openDecider'],
-  config: Config,
-  principal: Principal | undefined,
-  request: AccessRequest,
-): Promise<Outcome> {
+interface Asked {
+  readonly openDecider: EvalPorts['openDecider'];
+  readonly config: Config;
+  readonly principal: Principal | undefined;
+  readonly request: AccessRequest;
+  /** Where it is to be explained. */
+  readonly redecide: Redecide | undefined;
+}
+
+interface Answer {
+  readonly outcome: Outcome;
+  readonly explained: readonly ExplainedEvaluation[] | undefined;
+}
+
+async function decideOnce({ openDecider, config, principal, request, redecide }: Asked): Promise<Answer> {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-eval-'));
   try {
     const decider = await openDecider(
@@ -118,7 +140,8 @@ async function decideOnce(
       principal === undefined ? {} : { authenticate: () => verified(principal) },
     );
     try {
-      return await decider.authorize(request);
+      const outcome = await decider.authorize(request);
+      return { outcome, explained: redecide && (await explainOutcome(outcome, redecide)) };
     } finally {
       await decider.close();
     }
@@ -214,6 +237,16 @@ function partsOf(target: string, { method, header, decision, body }: Typed): Req
     complete: true,
     extensions: new Map(decision === undefined ? [] : [['sallyport.decision', decision]]),
   };
+}
+
+function ruleLines({ decision }: Outcome, explained: Answer['explained']): ReturnType<typeof rulesText> {
+  return explained === undefined
+    ? []
+    : rulesText(explained, { denied: decision.kind === 'deny', reasons: decision.reasons });
+}
+
+function toTraces(explained: Answer['explained']): object {
+  return { trace: explained?.map(({ entrypoint, trace }) => ({ entrypoint, ...trace })) };
 }
 
 function toJson(outcome: Outcome): object {

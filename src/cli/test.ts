@@ -8,6 +8,7 @@ import { readCaseFiles } from './case-files.ts';
 import { type Command, EXIT, type Io, UsageError } from './command.ts';
 import { tellError } from './exit-code.ts';
 import { buildInMemory, requireDefault } from './test/built-bundle.ts';
+import { type CaseCoverage, caseCoverageText, coverageOfCases } from './test/case-coverage.ts';
 import { runCases } from './test/case-runs.ts';
 import { type Coverage, coveredPercent, readCoverage, toLcov } from './test/coverage.ts';
 import { toJunit } from './test/junit.ts';
@@ -18,7 +19,7 @@ import { trialConfig } from './test/trial-config.ts';
 import { watchPaths } from './test/watch.ts';
 import type { CasesPorts } from './trial.ts';
 
-const HELP = `sallyport test [DEFINITION] [--coverage-threshold N] [--junit FILE] [--lcov FILE] [--watch] [--run REGEX]
+const HELP = `sallyport test [DEFINITION] [--coverage] [--coverage-threshold N] [--junit FILE] [--lcov FILE] [--watch] [--run REGEX]
 
 Tests the policies of a bundle: the Rego tests with \`opa test\`, then the request cases in YAML (*.cases.yaml beside
 the policies, or where \`cases\` of the definition says) by the bundle that \`sallyport build\` would make of them. What
@@ -28,6 +29,7 @@ fails is told with what was expected and what came of it, the reasons of the pol
   sallyport test --coverage-threshold 95 --junit test.xml --lcov rego.info
   sallyport test --watch --run cross-tenant               again after every change, only what has this name
 
+  --coverage              what the request cases evaluate of the policy: expressions of each file, and the lines left out
   --coverage-threshold N  exit 1 when the Rego tests evaluate less than N percent of the lines of Rego that are no tests
   --junit FILE            the results of both as JUnit XML
   --lcov FILE             the coverage of the Rego tests as LCOV
@@ -41,6 +43,7 @@ definition or the cases cannot be read.
 `;
 
 const OPTIONS = {
+  coverage: { type: 'boolean', default: false },
   'coverage-threshold': { type: 'string' },
   junit: { type: 'string' },
   lcov: { type: 'string' },
@@ -68,6 +71,7 @@ export function createTest(ports: TestPorts): Command {
       file,
       config: values.config,
       run: values.run === undefined ? undefined : toPattern(values.run),
+      coverage: values.coverage,
       threshold: toThreshold(values['coverage-threshold']),
       junit: values.junit === undefined ? undefined : resolve(io.cwd, values.junit),
       lcov: values.lcov === undefined ? undefined : resolve(io.cwd, values.lcov),
@@ -80,6 +84,7 @@ interface Asked {
   readonly file: string;
   readonly config: string | undefined;
   readonly run: RegExp | undefined;
+  readonly coverage: boolean;
   readonly threshold: number | undefined;
   readonly junit: string | undefined;
   readonly lcov: string | undefined;
@@ -92,8 +97,9 @@ async function testOnce(asked: Asked, ports: TestPorts, io: Io): Promise<number>
   const source = resolve(io.cwd, definition.source);
   const rego: OpaTests = { opa, source, ignore: definition.ignore, run: run?.source, cwd: io.cwd };
   const [unitTests, cases] = await Promise.all([runOpaTests(rego), testCases(asked, definition, { opa, ports, io })]);
-  const results = [...unitTests, ...cases];
+  const results = [...unitTests, ...cases.results];
   io.stdout(toReport(results));
+  if (cases.coverage !== undefined) io.stdout(caseCoverageText(cases.coverage));
   if (junit !== undefined) await writeOut(junit, toJunit(results));
   if (results.length === 0) {
     io.stdout(run === undefined ? 'there is nothing to test\n' : 'no test and no case has such a name\n');
@@ -117,15 +123,29 @@ interface CaseTools {
   readonly io: Io;
 }
 
+interface TestedCases {
+  readonly results: readonly TestResult[];
+  /** Where it was asked for. */
+  readonly coverage: readonly CaseCoverage[] | undefined;
+}
+
 /** The cases, by a bundle that is built in memory as it would be on disk. */
-async function testCases(asked: Asked, definition: BundleDefinition, tools: CaseTools): Promise<readonly TestResult[]> {
+async function testCases(asked: Asked, definition: BundleDefinition, tools: CaseTools): Promise<TestedCases> {
   const { opa, ports, io } = tools;
   const files = await readCaseFiles(definition, io.cwd);
-  if (files.every(({ cases }) => cases.length === 0)) return [];
+  if (files.every(({ cases }) => cases.length === 0)) return { results: [], coverage: undefined };
   const config = trialConfig(asked.config, definition.entrypoints, io);
   const bundle = await buildInMemory(asked.file, definition, { opa, cwd: io.cwd });
   requireDefault(bundle, config);
-  return runCases({ files, bundle, trial: ports.openTrial(config), run: asked.run });
+  const runs = { files, bundle, trial: ports.openTrial(config), run: asked.run };
+  if (!asked.coverage) return { results: await runCases(runs), coverage: undefined };
+  const evaluated = new Set<string>();
+  const onEvaluated = (places: ReadonlySet<string>): void => {
+    for (const place of places) evaluated.add(place);
+  };
+  const results = await runCases({ ...runs, onEvaluated });
+  const source = resolve(io.cwd, definition.source);
+  return { results, coverage: coverageOfCases(bundle, evaluated, { source, cwd: io.cwd }) };
 }
 
 async function watchAndTest(asked: Asked, ports: TestPorts, io: Io): Promise<number> {

@@ -17,6 +17,8 @@ export interface DecisionLogConfig {
     /** Denials of unverified callers beyond this are logged as one event for each code, route and address prefix. */
     readonly above_per_second: number;
   };
+  /** Which events say how the decision came about, rule by rule; none without it. */
+  readonly trace?: TraceConfig;
   /** Where events wait for remote sinks; needed by them. */
   readonly spool?: SpoolConfig;
   /** Paths of `input` that are logged; all else is not. */
@@ -31,6 +33,12 @@ export interface DecisionLogConfig {
  * `deny`: an Allow becomes a Deny.
  */
 export type WhenFull = 'drop' | 'block' | 'deny';
+
+export interface TraceConfig {
+  /** The part of all decisions, 0 to 1. */
+  readonly rate: number;
+  readonly per_second: number;
+}
 
 export interface SpoolConfig {
   readonly dir: string;
@@ -137,6 +145,23 @@ export const decisionLogConfigSchema = {
       additionalProperties: false,
       default: {},
       properties: { above_per_second: { type: 'integer', minimum: 0, maximum: 1_000_000, default: 500 } },
+    },
+    trace: {
+      description:
+        'Some decisions are evaluated once more after their reply, watched, and their events say which rules were entered.',
+      type: 'object',
+      additionalProperties: false,
+      required: ['rate'],
+      properties: {
+        rate: { description: 'The part of all decisions.', type: 'number', minimum: 0, maximum: 1 },
+        per_second: {
+          description: 'Never more: each costs milliseconds, the first of a bundle more.',
+          type: 'integer',
+          minimum: 1,
+          maximum: 10,
+          default: 1,
+        },
+      },
     },
     spool: {
       description: 'Where events wait on the disk for remote sinks; one folder for one instance.',

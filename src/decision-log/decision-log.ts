@@ -13,6 +13,7 @@ import { createSinks } from './make-sinks.ts';
 import { createOutputs } from './outputs.ts';
 import { createQueue } from './queue.ts';
 import { createQueuedLines, type Queued } from './queued-lines.ts';
+import { createSampledTrace, type ExplainNow } from './sampled-trace.ts';
 import type { Sink } from './sink.ts';
 import { type SpoolFiles, systemFiles } from './spool/spool-files.ts';
 import type { Stdout } from './stdout-sink.ts';
@@ -59,11 +60,13 @@ export interface DecisionLogOptions {
   readonly clientIp?: Parameters<typeof createAggregates>[0]['clientIp'];
   /** With `when_full: deny`: hears of every Allow that became a Deny, to give back what was taken for it. */
   readonly onDenied?: (outcome: Outcome) => void;
+  /** For `decision_log.trace`; called after the reply. */
+  readonly explain?: ExplainNow;
 }
 
 export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
   const { config, labels, instanceId, metrics, logger, startTimer, monotonicMs, schedule = setImmediate } = options;
-  const { clock = systemClock, random = Math.random, files = systemFiles, onDenied } = options;
+  const { clock = systemClock, random = Math.random, files = systemFiles, onDenied, explain } = options;
   const { when_full: whenFull } = config;
   const sinks =
     options.sinks ?? createSinks(config.sinks, { clock, startTimer, labels, instanceId, stdout: options.stdout });
@@ -86,6 +89,9 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
     ...{ config, metrics, logger },
     parts: { labels, instanceId },
     nextSpanId: createSpanIds(options.randomBytes),
+    ...(config.trace === undefined || explain === undefined
+      ? {}
+      : { sampledTrace: createSampledTrace({ config: config.trace, explain, random, monotonicMs }) }),
   });
   const queue = createQueue<Queued>({
     maxItems: maxEvents + ADMINISTRATIVE_RESERVE,
@@ -214,18 +220,21 @@ export function withDecisionLog(
   authorize: Authorize,
   log: Pick<DecisionLog, 'record'> & Partial<Pick<DecisionLog, 'settle'>>,
 ): Authorize {
-  return async (request) => {
-    const outcome = await authorize(request);
+  const settle = (outcome: Outcome): Outcome | Promise<Outcome> => {
     try {
       if (log.settle === undefined) log.record(outcome);
       else {
         const settled = log.settle(outcome);
-        return settled instanceof Promise ? await settled : settled;
+        return settled instanceof Promise ? settled.catch(() => outcome) : settled;
       }
     } catch {
       // INVARIANT: a decision that was made is answered, whatever becomes of its record.
     }
     return outcome;
+  };
+  return (request) => {
+    const outcome = authorize(request);
+    return outcome instanceof Promise ? outcome.then(settle) : settle(outcome);
   };
 }
 

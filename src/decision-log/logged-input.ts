@@ -1,9 +1,10 @@
 import type { AccessRequest } from '../decision/access-request.ts';
-import type { Outcome } from '../decision/ports.ts';
+import type { Outcome, PayloadSize } from '../decision/ports.ts';
 import type { Principal } from '../decision/principal.ts';
 import { quoteSafe } from '../telemetry/json-line.ts';
 import { type AllowList, allowed, WHOLE } from './allow-list.ts';
 import type { EventCopy, Origin } from './event-copy.ts';
+import { createKnownPlaces } from './known-places.ts';
 import { loggableMembers } from './loggable.ts';
 import { LoggedLimits } from './logged-limits.ts';
 
@@ -17,14 +18,63 @@ export function compileInput(list: AllowList): LoggedInput {
     const write = section.name === 'identity' ? createWriteIdentity() : writeSection;
     return [{ ...section, kept: keptMembers(section.name, kept), write }];
   });
-  return (outcome, copy, isConstant) => {
-    let json = '';
-    for (const section of sections) {
-      const written = section.write(section, outcome, copy, isConstant);
-      if (written !== undefined) json += `${json === '' ? '' : ','}"${section.name}":${written}`;
+  const [request, ...others] = sections;
+  if (request === undefined || !isOpenToSize(request)) return (...of) => `{${writeSections(sections, '', of)}}`;
+
+  const sizeless = { ...request, kept: request.kept.slice(0, -1) };
+  const placed = others.filter(({ name }) => !VARIED.has(name));
+  const varied = others.filter(({ name }) => VARIED.has(name));
+  const places = createKnownPlaces();
+  return (...of) => {
+    const [outcome, copy] = of;
+    const principal = copy.presentedOnlyBy;
+    if (principal === undefined) return `{${writeSections(sections, '', of)}}`;
+    const known = places.find(principal, outcome);
+    if (known !== undefined && outcome.inspected?.kind === 'inspected') {
+      const json = `${known.request},"size":${writeSize(outcome.inspected.size)}}${known.others}`;
+      return `{${writeSections(varied, json, of)}}`;
     }
-    return `{${json}}`;
+    const noted = copy.erased.length + copy.masked.length;
+    const json = writeSections(placed, writeSections([request], '', of), of);
+    // What was masked or left out here is noted in every event, and so written anew.
+    if (copy.erased.length + copy.masked.length === noted) {
+      places.add(principal, outcome, () => ({
+        // Without the brace that closes it; a request has a method.
+        request: writeSections([sizeless], '', of).slice(0, -1),
+        others: writeSections(placed, '{}', of).slice(2),
+      }));
+    }
+    return `{${writeSections(varied, json, of)}}`;
   };
+}
+
+/** Sections that differ between requests for one place; they stand last. */
+const VARIED: ReadonlySet<string> = new Set(['network', 'inference', 'quota']);
+
+/** Whether the size comes last, whole, after what every request has. */
+function isOpenToSize({ name, kept }: CompiledSection): boolean {
+  const last = kept.at(-1);
+  return name === 'request' && kept[0]?.member === 'method' && last?.member === 'size' && last.list === WHOLE;
+}
+
+/** As the inspector makes it; both of its shapes are numbers and flags. */
+function writeSize(size: PayloadSize): string {
+  return size.known ? `{"known":true,"bytes":${size.bytes}}` : `{"known":false,"at_least":${size.at_least}}`;
+}
+
+/** Adds the sections that there are to those in writing. */
+function writeSections(sections: readonly WritableSection[], before: string, of: Parameters<LoggedInput>): string {
+  const [outcome, copy, isConstant] = of;
+  let json = before;
+  for (const section of sections) {
+    const written = section.write(section, outcome, copy, isConstant);
+    if (written !== undefined) json += `${json === '' ? '' : ','}"${section.name}":${written}`;
+  }
+  return json;
+}
+
+interface WritableSection extends CompiledSection {
+  readonly write: WriteSection;
 }
 
 interface CompiledSection extends Section {

@@ -1,7 +1,7 @@
 import type { RequestHeaders } from '../decision/access-request.ts';
 import type { Outcome } from '../decision/ports.ts';
 import type { Principal } from '../decision/principal.ts';
-import { RUN_AT_LEAST, Runs } from './runs.ts';
+import { RUN_AT_LEAST, type RunSearch, Runs } from './runs.ts';
 
 /** The credentials that one request presented, in a form that finds them again in other texts. */
 export interface PresentedCredentials {
@@ -173,22 +173,39 @@ interface Found {
 }
 
 function presented(found: Found, onlyBy?: Principal): PresentedCredentials | undefined {
-  const { pieces, runs, shortest } = found;
-  if (pieces.length === 0) return undefined;
-  if (pieces.length >= MAX_PIECES) return { mask: () => MASKED };
-  const search = runs.search();
-  const isPresented = (lower: string, exact: boolean): boolean =>
-    pieces.some((piece) => lower.includes(piece)) || (!exact && search.isSharedBy(lower));
-  return {
-    ...(onlyBy === undefined ? {} : { onlyBy }),
-    mask: (text, exact) => {
-      if (text.length < shortest) return text;
-      const replaced = replacePieces(text, pieces);
-      const lower = replaced.toLowerCase();
-      if (!exact && search.isSharedBy(lower)) return MASKED;
-      return lower.includes('%') && isPresented(percentDecoded(lower), exact) ? MASKED : replaced;
-    },
-  };
+  if (found.pieces.length === 0) return undefined;
+  if (found.pieces.length >= MAX_PIECES) return { mask: () => MASKED };
+  return new Presented(found, onlyBy);
+}
+
+/** A class, so that an event whose texts are all short costs no closures. */
+class Presented implements PresentedCredentials {
+  declare readonly onlyBy?: Principal;
+  readonly #found: Found;
+  #search: RunSearch | undefined;
+
+  constructor(found: Found, onlyBy: Principal | undefined) {
+    if (onlyBy !== undefined) this.onlyBy = onlyBy;
+    this.#found = found;
+  }
+
+  mask(text: string, exact: boolean): string {
+    const { pieces, shortest } = this.#found;
+    if (text.length < shortest) return text;
+    const replaced = replacePieces(text, pieces);
+    const lower = replaced.toLowerCase();
+    if (!exact && this.#sharesRun(lower)) return MASKED;
+    return lower.includes('%') && this.#isPresented(percentDecoded(lower), exact) ? MASKED : replaced;
+  }
+
+  #isPresented(lower: string, exact: boolean): boolean {
+    return this.#found.pieces.some((piece) => lower.includes(piece)) || (!exact && this.#sharesRun(lower));
+  }
+
+  #sharesRun(lower: string): boolean {
+    this.#search ??= this.#found.runs.search();
+    return this.#search.isSharedBy(lower);
+  }
 }
 
 /** What stands between white space and commas; joined headers have several, most have a scheme and a token. */

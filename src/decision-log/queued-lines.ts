@@ -22,15 +22,17 @@ export interface QueuedLinesOptions {
   readonly nextSpanId: () => string;
   readonly metrics: { readonly decisionLog?: DecisionLogMetrics };
   readonly logger: Pick<Logger, 'limited'>;
+  /** What `createSampledTrace` makes; nothing is traced without it. */
+  readonly sampledTrace?: (outcome: Outcome) => string;
 }
 
 /** Makes lines, off the reply path: writes events, and asks the policy that decided what of them may stay. */
 export function createQueuedLines(options: QueuedLinesOptions): (queued: Queued) => string {
-  const { config, parts, nextSpanId, metrics, logger } = options;
+  const { config, parts, nextSpanId, metrics, logger, sampledTrace } = options;
   const writeEvent = createWriteEvent({ config, ...parts, nextSpanId });
 
   const ofOutcome = (outcome: Outcome, sequence: number): string => {
-    const { line, error } = writeEvent(outcome, sequence);
+    const { line, error } = writeEvent(outcome, sequence, sampledTrace?.(outcome));
     reportFault(logger, outcome, error?.message);
     if (outcome.generation === undefined) return line;
     const masked = maskByPolicy(line, outcome.generation, outcome.at);

@@ -1,7 +1,7 @@
 import type { AccessRequest } from './access-request.ts';
 import type { Take, TakeResult } from './charges.ts';
 import { createCredentialMask } from './credential-mask.ts';
-import { createDeadline } from './deadline.ts';
+import { createDeadline, type Deadline } from './deadline.ts';
 import {
   Allow,
   type Decision,
@@ -17,7 +17,7 @@ import { type CoreCode, RequestFault } from './errors.ts';
 import { overlaid } from './header-changes.ts';
 import { type InputSources, type PolicyInput, toPolicyInput } from './input.ts';
 import { judgeTake, quotaContext, takesNothing, toPlans, toTakeRequest } from './metering.ts';
-import type { Authorize, AuthorizePorts, Generation, NamedDecision } from './ports.ts';
+import type { Authorize, AuthorizePorts, Generation, NamedDecision, Outcome } from './ports.ts';
 import type { Authentication } from './principal.ts';
 import { accepted, generationFor, identified, mark, pinned, Trace, toOutcome } from './trace.ts';
 
@@ -29,59 +29,93 @@ const DECISION_EXTENSION = 'sallyport.decision';
  * `parseVerdict`; it never throws and never answers later than the request's deadline.
  */
 export function createAuthorize(ports: AuthorizePorts): Authorize {
-  // The only function that waits, and only for what is really a promise: a request that needs none is decided at once.
-  return async (request) => {
+  return (request) => {
     const trace = new Trace(ports, request);
     if ('unreadable' in request) {
       trace.cause = request.unreadable.cause;
       return toOutcome(ports, trace, deny(request.unreadable.code));
     }
-    const deadline = createDeadline(ports, trace.at, request.deadlineMs);
+    const run: Run = { ports, request, trace, deadline: createDeadline(ports, trace.at, request.deadlineMs) };
+    let decision: Decision | Promise<Decision>;
     try {
       pinned(trace);
-      const named = nameDecision(ports, request);
-      trace.named = named;
-
+      trace.named = nameDecision(ports, request);
       const found = ports.authenticate(request, trace.at);
-      const authentication = found instanceof Promise ? await deadline.wait(found) : found;
-      trace.authentication = authentication;
-      const generation = generationFor(trace, authentication);
-      mark(ports, trace, 'identify');
-      let decision: Decision | undefined =
-        repeatedRefusal(ports, request, trace, authentication) ??
-        refusedIdentity(trace, authentication) ??
-        inspect(ports, request, trace, generation, named);
-
-      if (decision === undefined) {
-        const sources = toSources(ports, request, trace, named);
-        const input = toPolicyInput(sources);
-        let refusal: Deny | undefined;
-        const result = named.limits === undefined ? undefined : evaluate(trace, generation, named.limits, input);
-        const plans = toPlans(trace, named, result);
-        if (plans !== undefined) {
-          trace.plans = plans;
-          const taking = takesNothing(trace, plans) ?? ports.quota.take(toTakeRequest(trace, plans), trace.at);
-          const taken =
-            taking instanceof Promise ? await deadline.wait(taking, (late) => releaseLate(ports, late)) : taking;
-          refusal = judgeTake(trace, taken, plans);
-          sources.quota = trace.quota;
-        }
-        mark(ports, trace, 'meter');
-        trace.result = evaluate(trace, generation, named.decision, input);
-        decision = conclude(ports, request, trace, named, refusal);
-      }
-      deadline.check();
-      if (decision.kind === 'deny') countRefusal(ports, trace, decision);
-      return toOutcome(ports, trace, decision);
+      // Only what is really a promise is waited for: a request that needs none is decided at once.
+      decision =
+        found instanceof Promise ? run.deadline.wait(found).then((late) => decide(run, late)) : decide(run, found);
+      if (!(decision instanceof Promise)) return ended(run, decision);
     } catch (error) {
-      const code = error instanceof RequestFault ? error.code : 'internal';
-      trace.cause = causeOf(error);
-      giveBack(ports, trace);
-      return toOutcome(ports, trace, deny(code));
-    } finally {
-      deadline.stop();
+      return failed(run, error);
     }
+    return decision.then((late) => ended(run, late)).catch((error: unknown) => failed(run, error));
   };
+}
+
+/** One request on its way. */
+interface Run {
+  readonly ports: AuthorizePorts;
+  readonly request: AccessRequest;
+  readonly trace: Trace;
+  readonly deadline: Deadline;
+}
+
+/** From who it is to what is decided. */
+function decide(run: Run, authentication: Authentication): Decision | Promise<Decision> {
+  const { ports, request, trace } = run;
+  const named = trace.named ?? nameDecision(ports, request);
+  trace.authentication = authentication;
+  const generation = generationFor(trace, authentication);
+  mark(ports, trace, 'identify');
+  const refused =
+    repeatedRefusal(ports, request, trace, authentication) ??
+    refusedIdentity(trace, authentication) ??
+    inspect(ports, request, trace, generation, named);
+  if (refused !== undefined) return refused;
+
+  const sources = toSources(ports, request, trace, named);
+  const metered: Metered = { named, generation, sources, input: toPolicyInput(sources) };
+  const result = named.limits === undefined ? undefined : evaluate(trace, generation, named.limits, metered.input);
+  const plans = toPlans(trace, named, result);
+  if (plans === undefined) return decideMetered(run, metered, undefined);
+  trace.plans = plans;
+  const taking = takesNothing(trace, plans) ?? ports.quota.take(toTakeRequest(trace, plans), trace.at);
+  if (!(taking instanceof Promise)) return decideMetered(run, metered, judgeTake(trace, taking, plans));
+  return run.deadline
+    .wait(taking, (late) => releaseLate(ports, late))
+    .then((taken) => decideMetered(run, metered, judgeTake(trace, taken, plans)));
+}
+
+/** What the decision is evaluated with once the quota is known. */
+interface Metered {
+  readonly named: NamedDecision;
+  readonly generation: Generation;
+  readonly sources: Sources;
+  readonly input: PolicyInput;
+}
+
+function decideMetered(run: Run, { named, generation, sources, input }: Metered, refusal: Deny | undefined): Decision {
+  const { ports, request, trace } = run;
+  sources.quota = trace.quota;
+  mark(ports, trace, 'meter');
+  trace.result = evaluate(trace, generation, named.decision, input);
+  return conclude(ports, request, trace, named, refusal);
+}
+
+/** A decision that came too late is none. */
+function ended({ ports, trace, deadline }: Run, decision: Decision): Outcome {
+  deadline.check();
+  deadline.stop();
+  if (decision.kind === 'deny') countRefusal(ports, trace, decision);
+  return toOutcome(ports, trace, decision);
+}
+
+function failed({ ports, trace, deadline }: Run, error: unknown): Outcome {
+  deadline.stop();
+  const code = error instanceof RequestFault ? error.code : 'internal';
+  trace.cause = causeOf(error);
+  giveBack(ports, trace);
+  return toOutcome(ports, trace, deny(code));
 }
 
 /** Whoever is refused again and again is not looked at any further; a credential that verifies is never in question. */

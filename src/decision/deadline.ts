@@ -62,6 +62,7 @@ class RequestDeadline implements Deadline {
 
   stop(): void {
     this.#cancel?.();
+    this.#cancel = undefined;
   }
 
   #startOnce(): Promise<never> {

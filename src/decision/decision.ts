@@ -169,25 +169,28 @@ function makeAllow(parts: VerdictParts, upstream: string | undefined, context: V
     if (HEADER_SAFE.test(value)) continue;
     throw new VerdictFault('the tenant or a role of the caller cannot be sent as a header value');
   }
-  // A header that is set replaces the client's; removing it too would take the policy's own away at some gateways.
-  const kept = removeHeaders.filter((name) => !setHeaders.some(([set]) => set === name));
-  const told = withQuota(parts, context.quota);
+  const { quota } = context;
+  // Member by member: spread together, they cost half a microsecond.
   return Allow.make(
-    { ...parts, ...told, setHeaders, removeHeaders: kept, reservationId: context.reservationId, ownedHeaders },
+    {
+      setHeaders,
+      removeHeaders: withoutSet(removeHeaders, setHeaders),
+      // What the quota says replaces what a verdict says under the same names.
+      responseHeaders: quota === undefined ? parts.responseHeaders : overlaid(parts.responseHeaders, quota.headers),
+      querySet: parts.querySet,
+      queryRemove: parts.queryRemove,
+      metadata: quota === undefined ? parts.metadata : { ...parts.metadata, ...quota.metadata },
+      reasons: parts.reasons,
+      reservationId: context.reservationId,
+      ownedHeaders,
+    },
     MAKER,
   );
 }
 
-/** What the quota says replaces what a verdict says under the same names. */
-function withQuota(
-  { responseHeaders, metadata }: VerdictParts,
-  quota: QuotaNotice | undefined,
-): Pick<AllowParts, 'responseHeaders' | 'metadata'> {
-  if (quota === undefined) return { responseHeaders, metadata };
-  return {
-    responseHeaders: overlaid(responseHeaders, quota.headers),
-    metadata: { ...metadata, ...quota.metadata },
-  };
+/** A header that is set replaces the client's; removing it too would take the policy's own away at some gateways. */
+function withoutSet(removed: readonly string[], set: HeaderPairs): readonly string[] {
+  return set.length === 0 ? removed : removed.filter((name) => !set.some(([other]) => other === name));
 }
 
 const UPSTREAM_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;

@@ -5,9 +5,13 @@ import type { CoreCode } from './errors.ts';
 import type { PolicyInput } from './input.ts';
 import type { JsonValue } from './json.ts';
 import type { Authentication, Peer, Principal } from './principal.ts';
+import type { Explain } from './rule-trace.ts';
 
-/** The one thing this service does. Everything cross-cutting wraps it: `withMetrics(withDecisionLog(authorize))`. */
-export type Authorize = (request: AccessRequest | UnreadableRequest) => Promise<Outcome>;
+/**
+ * The one thing this service does. Everything cross-cutting wraps it: `withMetrics(withDecisionLog(authorize))`. A promise
+ * is answered only where something is really waited for.
+ */
+export type Authorize = (request: AccessRequest | UnreadableRequest) => Outcome | Promise<Outcome>;
 
 /** A reading of both clocks, taken once per request and used by every step of it. */
 export interface Instant {
@@ -134,6 +138,8 @@ export interface Generation {
   readonly evaluateText: EvaluateText;
   /** Paths of `input` that an entrypoint can read, dotted; `[]` for an unknown entrypoint. */
   readonly inputPaths: (entrypoint: string) => readonly string[];
+  /** How an evaluation comes about, for operators; absent where that is not known. */
+  readonly explain?: Explain;
   /** Whether a text is a constant of the policy, and so cannot carry a caller's secret into the log. */
   readonly isPolicyConstant: (text: string) => boolean;
   /** What a part of the verified is decided by instead; absent when nothing is under trial. */

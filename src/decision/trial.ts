@@ -23,7 +23,7 @@ export type TrialPorts = Pick<
 > & { readonly monotonicMs: () => number };
 
 export function createTry(ports: TrialPorts): Try {
-  return ({ request, authentication, at, quota, decisionId }, generation) => {
+  return async ({ request, authentication, at, quota, decisionId }, generation) => {
     const startedMs = ports.monotonicMs();
     const authorize = createAuthorize({
       ...ports,

@@ -19,7 +19,7 @@ export function parseBearer(headers: RequestHeaders, maxBytes: number, acceptsDp
   if (header === undefined) return undefined;
   if (header === REPEATED) throw new CredentialFault('more than one `authorization` header');
   if (header.length > BEARER.length + maxBytes) throw new CredentialFault('the credential is too long');
-  if (header.slice(0, BEARER.length).toLowerCase() === BEARER) {
+  if (header.startsWith(USUAL_BEARER) || header.slice(0, BEARER.length).toLowerCase() === BEARER) {
     return { header, token: header.slice(BEARER.length), dpop: false };
   }
   if (acceptsDpop && header.slice(0, DPOP.length).toLowerCase() === DPOP) {
@@ -29,6 +29,7 @@ export function parseBearer(headers: RequestHeaders, maxBytes: number, acceptsDp
 }
 
 const BEARER = 'bearer ';
+const USUAL_BEARER = 'Bearer ';
 const DPOP = 'dpop ';
 
 /** Whether a text is a `token68` (RFC 9110 §11.2): one credential, without comma or white space. */

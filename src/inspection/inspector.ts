@@ -18,6 +18,7 @@ import type { CompatibilityConfig, NetworkConfig } from './config.ts';
 import { credentialFault } from './credentials.ts';
 import { canonicalHost } from './host.ts';
 import { type JsonDocument, parseJsonBody } from './json-body.ts';
+import { createKnownTargets, type KnownTarget, type KnownTargets } from './known-targets.ts';
 import { parseMediaType } from './media-type.ts';
 import { ownTwinFault } from './own-twins.ts';
 import { payloadSize } from './payload-size.ts';
@@ -41,7 +42,14 @@ export interface InspectorOptions {
 export function createInspector({ catalog, network, compatibility }: InspectorOptions): Inspect {
   const { findRoute, schemas } = compileCatalog(catalog);
   const { trusted_hops: trustedHops, partial_bodies: partialBodies = false } = network;
-  const settings: Settings = { findRoute, schemas, trustedHops, partialBodies, compatibility };
+  const settings: Settings = {
+    findRoute,
+    schemas,
+    trustedHops,
+    partialBodies,
+    compatibility,
+    targets: createKnownTargets(),
+  };
   return (request, principal, peer, routing) =>
     new Inspection(settings, request, principal, peer, routing === 'optional').run();
 }
@@ -52,6 +60,7 @@ interface Settings {
   readonly trustedHops: number;
   readonly partialBodies: boolean;
   readonly compatibility: CompatibilityConfig;
+  readonly targets: KnownTargets;
 }
 
 /** What a route adds to what every request has. */
@@ -70,6 +79,7 @@ class Inspection {
   #network: Network | undefined;
   #path: string | undefined;
   #segments: readonly string[] | undefined;
+  #known: KnownTarget | undefined;
   #routeName: string | undefined;
   #document: JsonDocument | Refusal | undefined;
 
@@ -110,23 +120,25 @@ class Inspection {
 
     const found = this.#applyRoute(size, label, upgrade);
     if (found?.kind === 'refused') return found;
-    return {
+    const inspected: Mutable<Inspected> = {
       kind: 'inspected',
       path: this.#path ?? '',
-      ...(host === undefined ? {} : { host }),
-      ...(contentType === undefined ? {} : { contentType }),
       size,
       route: found === undefined ? null : found.route,
       network: this.#network,
-      ...(found?.inference === undefined ? {} : { inference: found.inference }),
       plugin: new LazyPluginReadings(request, this.#settings.compatibility, () => this.#readDocument()),
     };
+    if (host !== undefined) inspected.host = host;
+    if (contentType !== undefined) inspected.contentType = contentType;
+    if (found?.inference !== undefined) inspected.inference = found.inference;
+    return inspected;
   }
 
   /** INVARIANT: only a canonical path has segments, so no route ever matches an ambiguous one. */
   #readPath(): Refusal | undefined {
     const { target } = this.#request;
-    const canonical = canonicalPath(target);
+    this.#known = this.#settings.targets.get(target);
+    const canonical = this.#known?.canonical ?? canonicalPath(target);
     if (!isRefusal(canonical)) {
       this.#path = canonical.path;
       this.#segments = canonical.segments;
@@ -164,9 +176,18 @@ class Inspection {
     if (fault !== undefined) return this.#refused(fault, true);
     const inference = route.body === 'none' ? undefined : this.#readBody(route, size, label);
     if (isRefusal(inference)) return this.#refused(inference, true);
-    const matched = toMatchedRoute(route, this.#segments ?? [], this.#principal, inference);
+    const matched = this.#known?.matched(route, this.#principal, inference) ?? this.#match(route, inference);
     if (isRefusal(matched)) return this.#refused(matched, true);
-    return { kind: 'found', route: matched, ...(inference === undefined ? {} : { inference }) };
+    return inference === undefined ? { kind: 'found', route: matched } : { kind: 'found', route: matched, inference };
+  }
+
+  #match(route: CompiledRoute, inference: Inference | undefined): MatchedRoute | Refusal {
+    const matched = toMatchedRoute(route, this.#segments ?? [], this.#principal, inference);
+    if (isRefusal(matched)) return matched;
+    // Its segments are those of the known target, and no slices of this request.
+    if (this.#known !== undefined) return this.#known.keep(route, matched);
+    if (this.#principal !== undefined) this.#settings.targets.add(this.#request.target);
+    return matched;
   }
 
   #readBody(route: CompiledRoute, size: PayloadSize, label: string | undefined): Inference | Refusal {
@@ -204,6 +225,8 @@ class Inspection {
     };
   }
 }
+
+type Mutable<T> = { -readonly [key in keyof T]: T[key] };
 
 const NO_ROUTE = { kind: 'none' } as const;
 

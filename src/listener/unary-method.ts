@@ -17,9 +17,9 @@ export interface CallContext {
 /** One method of a door, with one message each way; `A` is what asking comes to, before it is written. */
 export interface UnaryMethod<A> {
   /** Asks what the message asks. What it throws is answered by `undecided`. */
-  ask(message: Buffer, context: CallContext): Promise<A>;
+  ask(message: Buffer, context: CallContext): A | Promise<A>;
   /** Asks about a call that may not be served, or whose message cannot be read; `cause` is for logs. */
-  askUnread(code: CoreCode, cause: string): Promise<A>;
+  askUnread(code: CoreCode, cause: string): A | Promise<A>;
   reply(answer: A): Buffer;
   /** The reply where there is no answer: it did not come in time, or asking failed. Never throws. */
   undecided(code: 'deadline' | 'internal'): Buffer;
@@ -52,13 +52,27 @@ function receiverOf<A>(
 ): CallReceiver {
   const believed = caller === 'believed';
 
-  async function serve(call: GrpcCall, message: Buffer): Promise<void> {
-    let reply: Buffer;
+  function serve(call: GrpcCall, message: Buffer): void {
+    let answer: A | Promise<A>;
     try {
-      reply = method.reply(await method.ask(message, contextOf(call, believed, callerCertificate)));
+      answer = method.ask(message, contextOf(call, believed, callerCertificate));
     } catch (error) {
-      reply = failed(error);
+      end(call, failed(error));
+      return;
     }
+    if (!(answer instanceof Promise)) end(call, replyOf(answer));
+    else void answer.then(replyOf, failed).then((reply) => end(call, reply));
+  }
+
+  function replyOf(answer: A): Buffer {
+    try {
+      return method.reply(answer);
+    } catch (error) {
+      return failed(error);
+    }
+  }
+
+  function end(call: GrpcCall, reply: Buffer): void {
     inFlight.leave();
     call.answer(reply);
   }
@@ -83,7 +97,7 @@ function receiverOf<A>(
       if (caller === 'refused') {
         void refuse(call, 'invalid_credential', 'the certificate of the caller is not among `allowed_callers`');
       } else if (inFlight.tryEnter()) {
-        void serve(call, message);
+        serve(call, message);
       } else {
         void refuse(call, 'overloaded', 'more checks under way than `max_in_flight`');
       }

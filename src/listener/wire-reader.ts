@@ -114,7 +114,7 @@ class WireReader {
     const start = this.at;
     if (this.buffer[start] === ENTRY_KEY) {
       this.at += 1;
-      const key = this.text(this.length(end, table, field), table, field);
+      const key = this.text(this.length(end, table, field), table, field, true);
       if (this.at < end && this.buffer[this.at] === ENTRY_VALUE) {
         this.at += 1;
         const value = this.text(this.length(end, table, field), table, field);
@@ -194,24 +194,25 @@ class WireReader {
       if (this.at >= end) throw new WireFault(`${what} is truncated`);
       const byte = this.buffer[this.at++] ?? 0;
       if (shift === 28 && byte > 0x0f) break;
-      result += (byte & 0x7f) * 2 ** shift;
+      result += ((byte & 0x7f) << shift) >>> 0;
       if (byte < 0x80) return result;
     }
     throw new WireFault(`${what} has a tag or length beyond 32 bits`);
   }
 
-  /** A varint of 64 bits, signed; a bigint where a number would not be exact. */
+  /** A varint of 64 bits, signed; a bigint where a number would not be exact. No `**`: it leaves JavaScript. */
   private int64(end: number, table: MessageTable, field: Placed): number | bigint {
     let low = 0;
     let high = 0;
-    for (let shift = 0; shift < 70; shift += 7) {
+    for (let shift = 0, scale = 1; shift < 70; shift += 7) {
       if (this.at >= end) throw fault(table, field, 'is truncated');
       const byte = this.buffer[this.at++] ?? 0;
       if (shift === 63 && byte > 1) break;
       const bits = byte & 0x7f;
       // 49 bits fit a double exactly; the 15 above them are kept apart.
-      if (shift < 49) low += bits * 2 ** shift;
-      else high += bits * 2 ** (shift - 49);
+      if (shift < 49) low += bits * scale;
+      else high += bits * scale;
+      scale = shift === 42 ? 1 : scale * 0x80;
       if (byte < 0x80) {
         if (high < 16) return high * 2 ** 49 + low;
         const exact = BigInt.asIntN(64, (BigInt(high) << 49n) | BigInt(low));
@@ -235,8 +236,8 @@ class WireReader {
     return view;
   }
 
-  private text(until: number, table: MessageTable, field: Placed): string {
-    const text = this.texts.read(this.at, until);
+  private text(until: number, table: MessageTable, field: Placed, isName = false): string {
+    const text = isName ? this.texts.readName(this.at, until) : this.texts.read(this.at, until);
     if (text === undefined) throw fault(table, field, 'is not valid UTF-8');
     this.at = until;
     return text;

@@ -122,15 +122,29 @@ export function createMetrics({ bounds = DEFAULT_BOUNDS, processMetrics = true }
 
 /** Counts every outcome and its duration. The reply is what `authorize` answered, also when counting fails. */
 export function withMetrics(authorize: Authorize, metrics: Metrics): Authorize {
-  return async (request) => {
-    metrics.decisionStarted(request.door);
+  const ended = (door: string, outcome: Outcome): Outcome => {
+    count(metrics, outcome);
+    metrics.decisionEnded(door);
+    return outcome;
+  };
+  const failed = (door: string, error: unknown): never => {
+    metrics.decisionEnded(door);
+    throw error;
+  };
+  return (request) => {
+    const { door } = request;
+    metrics.decisionStarted(door);
+    let outcome: Outcome | Promise<Outcome>;
     try {
-      const outcome = await authorize(request);
-      count(metrics, outcome);
-      return outcome;
-    } finally {
-      metrics.decisionEnded(request.door);
+      outcome = authorize(request);
+    } catch (error) {
+      return failed(door, error);
     }
+    if (!(outcome instanceof Promise)) return ended(door, outcome);
+    return outcome.then(
+      (late) => ended(door, late),
+      (error: unknown) => failed(door, error),
+    );
   };
 }
 

@@ -10,9 +10,8 @@ export interface TraceContext {
 /** Reads a `traceparent`; `undefined` for whatever the recommendation tells to ignore (§3.2.2). */
 export function parseTraceparent(value: string | undefined): TraceContext | undefined {
   if (value === undefined || value.length < LENGTH || value.length > MAX_LENGTH) return undefined;
-  // Read character by character: at one trace a request, an expression that captures five parts is worth sparing.
-  if (value[2] !== '-' || value[35] !== '-' || value[52] !== '-') return undefined;
-  if (!isHex(value, 0, 2) || !isHex(value, 3, 35) || !isHex(value, 36, 52) || !isHex(value, 53, 55)) return undefined;
+  // One expression that captures nothing: read character by character, or captured, it costs twice as much.
+  if (!FIELDS.test(value)) return undefined;
   if (value.startsWith('ff')) return undefined;
   if (value.length > LENGTH && (value[LENGTH] !== '-' || value.startsWith('00') || LINE_BREAK.test(value))) {
     return undefined;
@@ -38,6 +37,8 @@ export function createSpanIds(randomBytes: (size: number) => Uint8Array): () => 
   };
 }
 
+/** Version, trace id, parent id and flags; a later version may have more. */
+const FIELDS = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}/;
 const LENGTH = 55;
 const MAX_LENGTH = 256;
 const LINE_BREAK = /[\n\r\u2028\u2029]/;
@@ -48,12 +49,3 @@ const SPAN_ID_BYTES = 8;
 const POOLED_IDS = 64;
 /** All zero is invalid; one value for that one case in 2^64 keeps `next` free of loops. */
 const SUBSTITUTE_ID = '0000000000000001';
-
-/** Whether all is lower-case hex from one position up to another. */
-function isHex(text: string, from: number, to: number): boolean {
-  for (let at = from; at < to; at += 1) {
-    const code = text.charCodeAt(at);
-    if (!((code >= 48 && code <= 57) || (code >= 97 && code <= 102))) return false;
-  }
-  return true;
-}

@@ -65,9 +65,9 @@ export function toHttpCall(token: string | undefined): Buffer {
   return Buffer.from(`${METHOD} /ext-authz${PATH} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n${BODY}`);
 }
 
-/** What the service makes of it, posted to OPA: the policy contract's input, the token verified already. */
-export function toOpaCall(): Buffer {
-  const input = {
+/** What the service makes of it: the policy contract's input, the token verified already. */
+export function allowedInput() {
+  return {
     request: {
       method: METHOD,
       path: PATH,
@@ -95,7 +95,11 @@ export function toOpaCall(): Buffer {
     network: { client_ip: '203.0.113.7' },
     quota: { plan: 0, taken: true, limits: {} },
   };
-  const body = JSON.stringify({ input });
+}
+
+/** The same posted to OPA. */
+export function toOpaCall(): Buffer {
+  const body = JSON.stringify({ input: allowedInput() });
   const head = `POST /v1/data/authz/decision HTTP/1.1\r\nhost: opa\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`;
   return Buffer.from(`${head}\r\n\r\n${body}`);
 }

@@ -10,9 +10,21 @@ interface Ratio {
   readonly under: RowName;
   /** What is compared: the sum of these figures of a row. */
   readonly of: readonly string[];
+  /** The other row's figures, where they are called otherwise. */
+  readonly underOf?: readonly string[];
 }
 
 const CPU = ['cpu_us'];
+
+/** How many times an evaluation in JavaScript goes into one by OPA, of one row: both on an `input` that was read before. */
+function vsOpa(row: RowName): Ratio {
+  return { over: row, under: row, of: ['opa_us'], underOf: ['js_us'] };
+}
+
+/** How many times it goes into one in Wasm: both as the service asks for it. */
+function vsWasm(row: RowName): Ratio {
+  return { over: row, under: row, of: ['wasm_us'], underOf: ['js_engine_us'] };
+}
 
 /**
  * The first row's figure over the second's: the median over the rounds, since what else the machine does weighs on both
@@ -29,6 +41,16 @@ export const RATIOS: Readonly<Record<string, Ratio>> = {
     under: 'rls_sallyport',
     of: ['cpu_us', 'redis_cpu_us'],
   },
+  js_vs_opa_tenant: vsOpa('policy_tenant'),
+  js_vs_opa_rbac: vsOpa('policy_rbac_1000_roles'),
+  js_vs_opa_regex: vsOpa('policy_ten_regexes'),
+  js_vs_opa_rules: vsOpa('policy_10000_rules'),
+  js_vs_opa_tenants: vsOpa('policy_100000_tenants'),
+  js_vs_wasm_tenant: vsWasm('policy_tenant'),
+  js_vs_wasm_rbac: vsWasm('policy_rbac_1000_roles'),
+  js_vs_wasm_regex: vsWasm('policy_ten_regexes'),
+  js_vs_wasm_rules: vsWasm('policy_10000_rules'),
+  js_vs_wasm_tenants: vsWasm('policy_100000_tenants'),
 };
 
 interface Added {
@@ -47,6 +69,7 @@ export const ADDED: Readonly<Record<string, Added>> = {
   two_limits_memory_us: { row: 'check_two_limits_memory', ...ADDED_BY_LIMITS },
   two_limits_redis_us: { row: 'check_two_limits_redis', ...ADDED_BY_LIMITS },
   two_limits_rego_us: { row: 'rego_two_limits', ...ADDED_BY_LIMITS },
+  two_limits_rego_wasm_us: { row: 'rego_two_limits', of: 'wasm_cpu_us', less: 'unlimited_wasm_cpu_us' },
   two_limits_memory_without_rego_us: { row: 'check_two_limits_memory', ...ADDED_BY_LIMITS },
   two_limits_redis_without_rego_us: { row: 'check_two_limits_redis', ...ADDED_BY_LIMITS },
 };
@@ -83,10 +106,10 @@ function addedIn(rounds: Rounds, { row, of, less }: Added): readonly number[] | 
 
 export function toRatios(rounds: Rounds): Readonly<Record<string, number>> {
   return Object.fromEntries(
-    Object.entries(RATIOS).flatMap(([name, { over, under, of }]) => {
+    Object.entries(RATIOS).flatMap(([name, { over, under, of, underOf = of }]) => {
       const [above, below] = [rounds.get(over), rounds.get(under)];
       if (above === undefined || below === undefined) return [];
-      const each = above.map((round, number) => sumOf(round, of) / sumOf(below[number], of));
+      const each = above.map((round, number) => sumOf(round, of) / sumOf(below[number], underOf));
       return [[name, toDigits(median(each), 2)] as const];
     }),
   );

@@ -1,33 +1,25 @@
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { setImmediate } from 'node:timers/promises';
 import { parseBundle } from '../../src/bundle/bundle.ts';
 import { mergeData } from '../../src/bundle/merged-data.ts';
 import type { JsonValue } from '../../src/decision/json.ts';
-import { createWasmEngine } from '../../src/policy/wasm-engine.ts';
+import type { LoadedPolicy } from '../../src/policy/policy-engine.ts';
 import { systemClock } from '../../src/telemetry/system-clock.ts';
 import { policyInput } from '../contract/policy-support/engine.ts';
 import { CLAIMS } from './calls.ts';
+import { createEngines } from './engines.ts';
 import type { Figures } from './row.ts';
 import { answerTasks } from './task.ts';
 
 /**
  * How much of what two limits add to a Check is the evaluation of Rego: the two entrypoints of a Check on the route of
- * the bundle that requires limits, and on the one that requires none.
+ * the bundle that requires limits, and on the one that requires none; in JavaScript, and in Wasm.
  */
 const [bundleFile = ''] = process.argv.slice(2);
 const bundle = parseBundle('authz', readFileSync(bundleFile));
 const DECISIONS = { default: { decision: 'authz/decision', limits: 'authz/limits', result: 'sallyport' } } as const;
-const engine = createWasmEngine({
-  config: { budget_ms: 5, memory_max_mb: 512, decisions: DECISIONS },
-  clock: systemClock,
-  randomBytes,
-  pause: () => setImmediate(),
-  onSpareFailure: (error) => {
-    throw error;
-  },
-});
-const policy = await engine.load({ plan: bundle.plan, wasm: bundle.wasm, data: mergeData([bundle]).text });
+const engines = createEngines(DECISIONS);
+const compiled = { plan: bundle.plan, wasm: bundle.wasm, data: mergeData([bundle]).text };
+const policies = { js: await engines.js.load(compiled), wasm: await engines.wasm.load(compiled) };
 
 const STATE = {
   kind: 'rate',
@@ -44,7 +36,7 @@ const STATE = {
 const TAKEN = { plan: 0, taken: true, limits: { 'client-rps': STATE, 'tenant-rps': STATE } };
 const NOTHING_TAKEN = { plan: 0, taken: true, limits: {} };
 
-function evaluations(route: 'limited' | 'unlimited'): () => void {
+function evaluations(policy: LoadedPolicy, route: 'limited' | 'unlimited'): () => void {
   const members: { readonly [name: string]: JsonValue } = {
     request: {
       method: 'POST',
@@ -83,8 +75,12 @@ function evaluations(route: 'limited' | 'unlimited'): () => void {
   };
 }
 
-const limited = evaluations('limited');
-const unlimited = evaluations('unlimited');
+const measured = {
+  unlimited_cpu_us: evaluations(policies.js, 'unlimited'),
+  cpu_us: evaluations(policies.js, 'limited'),
+  unlimited_wasm_cpu_us: evaluations(policies.wasm, 'unlimited'),
+  wasm_cpu_us: evaluations(policies.wasm, 'limited'),
+};
 
 function cpuOf(run: () => void, times: number): number {
   const before = process.cpuUsage();
@@ -98,11 +94,9 @@ const SLICES = 20;
 
 answerTasks(async ({ evaluations: times = 0 }): Promise<Figures> => {
   const each = Math.max(1, Math.round(times / SLICES));
-  let limitedUs = 0;
-  let unlimitedUs = 0;
+  const sums: Record<string, number> = {};
   for (let slice = 0; slice < SLICES; slice += 1) {
-    unlimitedUs += cpuOf(unlimited, each) / SLICES;
-    limitedUs += cpuOf(limited, each) / SLICES;
+    for (const [name, run] of Object.entries(measured)) sums[name] = (sums[name] ?? 0) + cpuOf(run, each) / SLICES;
   }
-  return { cpu_us: limitedUs, unlimited_cpu_us: unlimitedUs };
+  return sums;
 });

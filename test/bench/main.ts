@@ -6,6 +6,7 @@ import { ADDED, addedFigures, mediansOf, type Rounds, toRatios } from './figures
 import type { Figures, Row } from './row.ts';
 import { prepareRows, ROW_NAMES, type RowName } from './rows.ts';
 import { startLoadGenerator } from './servers.ts';
+import { judgedTargets } from './targets.ts';
 
 const WARM_UP_PASSES = 5;
 
@@ -34,8 +35,10 @@ try {
     const ratios = toRatios(rounds);
     console.table(Object.fromEntries(measured));
     console.table(Object.fromEntries(Object.entries(ratios).map(([name, ratio]) => [name, { ratio }])));
+    const targets = judgedTargets(measured, ratios);
+    console.table(targets);
     if (values.json !== undefined) {
-      const report = { rows: measured.map(([name, figures]) => ({ name, ...figures })), ratios };
+      const report = { rows: measured.map(([name, figures]) => ({ name, ...figures })), ratios, targets };
       await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`);
     }
   } finally {

@@ -2,12 +2,20 @@ import { type BundleRowName, createBundleRows } from './bundle-rows.ts';
 import { type CheckRowName, createCheckRows } from './check-rows.ts';
 import { createLimitRows, type LimitRowName } from './limit-rows.ts';
 import { createLogRows, type LogRowName } from './log-rows.ts';
+import { createPolicyRows, type PolicyRowName } from './policy-rows.ts';
 import { createRateLimitRows, type RateLimitRowName } from './rate-limit-rows.ts';
 import type { Row, RowTools } from './row.ts';
 import type { LoadGenerator } from './servers.ts';
 import { createTakeRows, type TakeRowName } from './take-rows.ts';
 
-export type RowName = BundleRowName | CheckRowName | LimitRowName | LogRowName | RateLimitRowName | TakeRowName;
+export type RowName =
+  | BundleRowName
+  | CheckRowName
+  | LimitRowName
+  | LogRowName
+  | PolicyRowName
+  | RateLimitRowName
+  | TakeRowName;
 
 /** In the order in which a round visits them: what is compared stands together. */
 export const ROW_NAMES = [
@@ -31,6 +39,13 @@ export const ROW_NAMES = [
   'long_poll_500_agents',
   'activation_12_mb',
   'rollback_10_agents',
+  'policy_tenant',
+  'policy_rbac_1000_roles',
+  'policy_ten_regexes',
+  'policy_10000_rules',
+  'policy_100000_tenants',
+  'data_swap_12_mb',
+  'activation_10000_rules',
 ] as const satisfies readonly RowName[];
 
 export interface RowOptions {
@@ -69,6 +84,7 @@ export async function prepareRows(
     ...createRateLimitRows(tools),
     ...createLogRows(tools),
     ...createBundleRows(tools),
+    ...createPolicyRows(tools),
   };
   try {
     const rows = new Map<RowName, Row>();

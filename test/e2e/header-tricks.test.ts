@@ -75,7 +75,7 @@ describeWith(['opa'], 'header tricks, decided by the whole service', () => {
     bundle?.remove();
   });
 
-  const decide = (hops: number, base: Base, door: DoorName, trick: HeaderTrick): Promise<Outcome> => {
+  const decide = async (hops: number, base: Base, door: DoorName, trick: HeaderTrick): Promise<Outcome> => {
     const token = tokens.get(`${hops} ${base.name}`);
     const decider = deciders[hops];
     if (decider === undefined) throw new Error('no decider');

@@ -2,6 +2,8 @@ import { resolve } from 'node:path';
 import { loadDefinition } from '../../bundle/definition.ts';
 import { requireOpa } from '../../bundle/opa-tool.ts';
 import { type CaseRun, runRequestCase } from '../../cases/request-case.ts';
+import { type ExplainedEvaluation, explainOutcome } from '../../decision/explain-outcome.ts';
+import { createRedecide } from '../../decision/trial.ts';
 import { readCaseFiles } from '../case-files.ts';
 import { type Io, UsageError } from '../command.ts';
 import { buildInMemory, requireDefault } from '../test/built-bundle.ts';
@@ -17,8 +19,13 @@ export interface AskedCase {
   readonly config: string | undefined;
 }
 
-/** Decides one case of a file by the bundle that its definition gives, built in memory. */
-export async function runOneCase(asked: AskedCase, openTrial: CasesPorts['openTrial'], io: Io): Promise<CaseRun> {
+export interface ExplainedRun extends CaseRun {
+  /** Absent where the policy was never asked. */
+  readonly explained: readonly ExplainedEvaluation[] | undefined;
+}
+
+/** Decides one case of a file by the bundle that its definition gives, built in memory, and says how that came about. */
+export async function runOneCase(asked: AskedCase, openTrial: CasesPorts['openTrial'], io: Io): Promise<ExplainedRun> {
   const { name, file } = asked;
   const files = await readCaseFiles({ source: file, cases: [file] }, io.cwd);
   const one = files.flatMap(({ cases }) => cases).find((candidate) => candidate.name === name);
@@ -31,7 +38,8 @@ export async function runOneCase(asked: AskedCase, openTrial: CasesPorts['openTr
   const trial = openTrial(config);
   const { generation, close } = await trial.load([bundle]);
   try {
-    return await runRequestCase(one, generation, trial.tryOnce, trial.toEvent);
+    const run = await runRequestCase(one, generation, trial.tryOnce, trial.toEvent);
+    return { ...run, explained: await explainOutcome(run.outcome, createRedecide(trial.tryOnce)) };
   } finally {
     close();
   }

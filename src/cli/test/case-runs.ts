@@ -2,6 +2,7 @@ import type { Bundle } from '../../bundle/bundle.ts';
 import type { CaseFile } from '../../cases/case-file.ts';
 import { explanationOf, linesText } from '../../cases/explanation.ts';
 import { runRequestCase } from '../../cases/request-case.ts';
+import { watchGeneration } from '../../decision/explain-outcome.ts';
 import type { Trial } from '../trial.ts';
 import type { TestResult } from './test-result.ts';
 
@@ -10,12 +11,16 @@ export interface CaseRuns {
   readonly bundle: Bundle;
   readonly trial: Trial;
   readonly run: RegExp | undefined;
+  /** Told the places of all that the cases evaluate, which makes them slower; as they are without it. */
+  readonly onEvaluated?: (places: ReadonlySet<string>) => void;
 }
 
 /** Decides every case by the bundle; a failure tells how the decision came about. */
-export async function runCases({ files, bundle, trial, run }: CaseRuns): Promise<readonly TestResult[]> {
+export async function runCases({ files, bundle, trial, run, onEvaluated }: CaseRuns): Promise<readonly TestResult[]> {
   const results: TestResult[] = [];
-  const { generation, close } = await trial.load([bundle]);
+  const { generation: loaded, close } = await trial.load([bundle]);
+  const watched = onEvaluated && watchGeneration(loaded, ({ evaluated }) => onEvaluated(evaluated()));
+  const generation = watched ?? loaded;
   try {
     for (const { file, cases } of files) {
       for (const one of cases) {

@@ -42,14 +42,19 @@ export function coveredPercent({ covered, total }: Coverage): number {
 export function uncoveredPlaces({ files }: Coverage): readonly string[] {
   return files.flatMap(({ file, lines }) => {
     const open = [...lines].flatMap(([line, covered]) => (covered ? [] : [line]));
-    const runs: [number, number][] = [];
-    for (const line of open) {
-      const last = runs.at(-1);
-      if (last !== undefined && last[1] === line - 1) last[1] = line;
-      else runs.push([line, line]);
-    }
-    return runs.map(([from, to]) => `${file}:${from === to ? from : `${from}-${to}`}`);
+    return lineRuns(open).map((run) => `${file}:${run}`);
   });
+}
+
+/** Ascending lines as `line` or `first-last`. */
+export function lineRuns(lines: readonly number[]): readonly string[] {
+  const runs: [number, number][] = [];
+  for (const line of lines) {
+    const last = runs.at(-1);
+    if (last !== undefined && last[1] === line - 1) last[1] = line;
+    else runs.push([line, line]);
+  }
+  return runs.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`));
 }
 
 /** The LCOV format of geninfo(1): one record for each file, `DA:line,hits`. */

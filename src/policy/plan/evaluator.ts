@@ -40,7 +40,7 @@ export interface EvaluatorOptions {
 
 /** What generated source returns: what sets input and data, entrypoints, and functions for dynamic calls. */
 type GeneratedPolicy = readonly [
-  (input: number, data: number) => void,
+  (input: number, data: number, strict: boolean) => void,
   readonly PlanFunction[],
   readonly PlanFunction[],
 ];
@@ -84,7 +84,7 @@ function evaluate(
   { at, strict, randomFor, budget, observer }: EvaluationContext,
 ): readonly Value[] {
   const { context, meter, worlds } = runtime;
-  worlds.begin(input, data, context.strict === strict);
+  worlds.begin(input, data, strict);
   context.at = at;
   context.strict = strict;
   context.randomFor = randomFor;
@@ -93,7 +93,7 @@ function evaluate(
   runtime.observer = observer;
   const results: Value[] = [];
   runtime.results = results;
-  enter(worlds.input, worlds.data);
+  enter(worlds.input, worlds.data, strict);
   try {
     plan(input, data);
     return results;

@@ -30,13 +30,11 @@ export function rolesOf({ functions }: Plan): ReadonlyMap<Statement, StatementRo
   for (const unit of functions) {
     const { groups, after } = shapeOf(unit);
     for (const { blocks } of groups) {
-      const [first = [], commit] = blocks;
-      const state = commit === undefined ? undefined : committed(commit, unit.returns);
-      const values = new Set(state === undefined ? [unit.returns] : [unit.returns, state]);
-      for (const block of choicesOf(first)) addBody(roles, unit, block, { values, isDefault: false });
-      // A rule without a block that commits it may still have several blocks.
-      if (state === undefined) {
-        for (const block of blocks.slice(1)) addBody(roles, unit, block, { values, isDefault: false });
+      const choices = blocks.flatMap(choicesOf);
+      const states = choices.flatMap((block) => committed(block, unit.returns) ?? []);
+      const values = new Set([unit.returns, ...states]);
+      for (const block of choices) {
+        if (committed(block, unit.returns) === undefined) addBody(roles, unit, block, { values, isDefault: false });
       }
     }
     for (const block of after) {

@@ -43,13 +43,29 @@ export function translateSequence(context: UnitContext, parts: UnitParts, sequen
   const { lists, state } = sequence;
   const statements = lists.reduce((sum, list) => sum + countStatements(list), 0);
   const isLarge = statements > MOST_STATEMENTS || lists.length > MOST_LISTS;
-  if (shared.positions !== undefined || (!isLarge && lists.length < shared.leastIndexed)) return undefined;
+  if (shared.positions !== undefined || lists.length < 2 || (!isLarge && lists.length < shared.leastIndexed))
+    return undefined;
   if (!areAlone({ ...unit, returns: state }, sequence, unit.returns)) return undefined;
   const index = lists.length < shared.leastIndexed ? undefined : usefulIndex(context, parts, sequence);
   if (index === undefined && !(isLarge && lists.length >= MANY_ALIKE)) {
     return isLarge ? cutSource(context, parts, sequence) : undefined;
   }
   return tableSource(context, parts, sequence, index) ?? cutSource(context, parts, sequence);
+}
+
+/** One rule, or those that are tied by `else`: many of these are chosen by an index too. */
+export function translateGroup(context: UnitContext, parts: UnitParts, blocks: readonly Block[]): Source {
+  const chain = chainOf(blocks, parts.unit);
+  if (chain !== undefined) {
+    const { choices, state, commit } = chain;
+    const kept = new Set([...context.kept, state]);
+    const lists = choices.map((choice) => [choice]);
+    const many = translateSequence(context, parts, { lists, state, ordered: true, only: undefined });
+    if (many !== undefined) {
+      return js`${localSource(context, state)}=void 0;\n${many}${ownBlock(context, commit, kept)}`;
+    }
+  }
+  return joined(blocks.map((block) => unitBlock(context, block)));
 }
 
 /** Rules with `else`, and what puts their value into the function's. */
@@ -142,7 +158,7 @@ function tableSource(
   if (index === undefined && templates.length * 4 > lists.length) return undefined;
   const functions = templates.map(({ blocks, slots }) => {
     const number = newFunction();
-    parts.pieces.push(listFunction(parts, sequence, { number, blocks, slots }));
+    parts.pieces.push(listFunction(parts, sequence, { number, lists: [blocks], slots }));
     return js`f${number}`;
   });
   const tree = index?.tree ?? lists.map((_, at) => at);
@@ -200,17 +216,19 @@ function stop(context: UnitContext, { returning }: UnitParts, { state, only }: S
 
 interface ListFunction {
   readonly number: number;
-  readonly blocks: readonly Block[];
+  readonly lists: readonly (readonly Block[])[];
   readonly slots: readonly number[];
 }
 
 /** Takes the parameters, the state so far and, where it has slots, the row with what stands in them; gives the state. */
-function listFunction({ shared, unit }: UnitParts, { state, only }: Sequence, part: ListFunction): Source {
+function listFunction(parts: UnitParts, { state, only }: Sequence, part: ListFunction): Source {
+  const { shared, unit } = parts;
   const row = unit.locals + part.slots.length;
-  const own: FunctionUnit = { ...unit, returns: state, blocks: part.blocks, locals: row + 1 };
+  const own: FunctionUnit = { ...unit, returns: state, blocks: part.lists.flat(), locals: row + 1 };
   const returning = (value: Source): Source => js`return ${value};`;
   const context = contextOf(shared, own, unit.params, { returning, decisive: only?.local });
-  const body = joined(part.blocks.map((block) => unitBlock(context, block)));
+  const inner: UnitParts = { ...parts, unit: own, returning };
+  const body = joined(part.lists.map((list) => translateGroup(context, inner, list)));
   const params = [...unit.params, state, row];
   const names = listed(params.map((param) => localSource(context, param)));
   const slots = part.slots.map((slot, at) => js`${localSource(context, slot)}=slot(l${row},${at});`);
@@ -225,7 +243,7 @@ function cutSource(context: UnitContext, parts: UnitParts, sequence: Sequence): 
   const args = listed([...unit.params.map((param) => localSource(context, param)), to]);
   const calls = handfuls(sequence.lists).map((lists) => {
     const number = parts.newFunction();
-    parts.pieces.push(listFunction(parts, sequence, { number, blocks: lists.flat(), slots: [] }));
+    parts.pieces.push(listFunction(parts, sequence, { number, lists, slots: [] }));
     const test = sequence.ordered ? js`if(${to}===void 0)` : NOTHING;
     return js`${test}${to}=f${number}(${args});${stop(context, parts, sequence)}\n`;
   });

@@ -1,4 +1,5 @@
-import type { FailedExpression, RulePlace, RuleTrace, TracedRule } from '../../decision/rule-trace.ts';
+import type { FailedExpression, RuleTrace, TracedRule } from '../../decision/rule-trace.ts';
+import { isExpression, placeKey } from './expression-places.ts';
 import type { Statement } from './plan.ts';
 import type { RuleBody, StatementRole } from './rule-bodies.ts';
 import type { PlanObserver } from './runtime.ts';
@@ -13,7 +14,7 @@ const MOST_CALLS = 3;
 /** Makes a trace of what an observer is called with; all that it holds is bounded. */
 export interface RuleTracer extends PlanObserver {
   trace(failed: boolean): RuleTrace;
-  /** Places of what passed, as `file:row:col`. */
+  /** Places of the expressions that were evaluated, as `file:row:col`. */
   evaluated(): ReadonlySet<string>;
 }
 
@@ -80,7 +81,14 @@ export function createRuleTracer({ positions, roles, placeOf }: TracerParts): Ru
         leftOut += 1;
         return undefined;
       }
-      entry = { body, depth: frame.depth, calls: new Map(), outcome: 'undefined', failed: undefined, passed: undefined };
+      entry = {
+        body,
+        depth: frame.depth,
+        calls: new Map(),
+        outcome: 'undefined',
+        failed: undefined,
+        passed: undefined,
+      };
       frame.entries.set(body, entry);
       entries.push(entry);
     }
@@ -91,10 +99,10 @@ export function createRuleTracer({ positions, roles, placeOf }: TracerParts): Ru
   return {
     enter,
     passed: (id) => {
-      seen.add(id);
       const position = positions[id];
       const role = position?.statement && roles.get(position.statement);
-      if (position === undefined || role === undefined) return;
+      if (position?.statement === undefined || role === undefined) return;
+      if (isExpression(position.statement, role)) seen.add(id);
       last = position;
       // Not entered until it is found that it applies.
       if (role.body.isDefault && !role.gives) return;
@@ -103,12 +111,14 @@ export function createRuleTracer({ positions, roles, placeOf }: TracerParts): Ru
       if (role.gives) entry.outcome = role.body.isDefault ? 'default' : 'held';
       entry.passed = Math.max(entry.passed ?? 0, id);
       // What failed in a comprehension, or in one of several ways to look something up, was not the end of the body.
-      if (position.statement?.type === 'BlockStmt' && isWithin(entry.failed, position.statement)) entry.failed = undefined;
+      if (position.statement.type === 'BlockStmt' && isWithin(entry.failed, position.statement))
+        entry.failed = undefined;
     },
     failed: (id) => {
       const position = positions[id];
       const role = position?.statement && roles.get(position.statement);
       if (position === undefined || role === undefined || role.guards) return;
+      seen.add(id);
       last = position;
       const entry = entryOf(position.function, role.body);
       if (entry === undefined || role.negated) return;
@@ -147,10 +157,6 @@ export function createRuleTracer({ positions, roles, placeOf }: TracerParts): Ru
     if (position === undefined) return undefined;
     return { ...placeOf(position), how: howOf(position.statement, failed !== undefined) };
   }
-}
-
-export function placeKey({ file, row, col }: RulePlace): string {
-  return `${file}:${row}:${col}`;
 }
 
 function howOf(statement: Statement | undefined, failed: boolean): FailedExpression['how'] {

@@ -2,9 +2,9 @@ import type { Block, FunctionUnit, PlanUnit } from './plan.ts';
 import type { FunctionFacts } from './plan-facts.ts';
 import { statementsIn } from './plan-walk.ts';
 import { type OnlyValue, onlyValueOf, type RuleGroup, shapeOf } from './rule-groups.ts';
-import { chainOf, translateSequence, type UnitParts } from './rule-index-source.ts';
+import { translateGroup, translateSequence, type UnitParts } from './rule-index-source.ts';
 import { joined, js, listed, NOTHING, type Source } from './source.ts';
-import { contextOf, declared, ownBlock, unitBlock } from './unit-blocks.ts';
+import { contextOf, declared, unitBlock } from './unit-blocks.ts';
 import { localSource, type PlanContext, tracePosition, type UnitContext } from './unit-context.ts';
 
 /** Gives numbers to functions beyond the plan's own. */
@@ -53,24 +53,28 @@ interface Memo {
 }
 
 /** INVARIANT: the key is written behind the value was found, so that a fault leaves nothing remembered. */
-function memoOf({ cells, inputCell, dataCell }: PlanContext, { input, data, evaluation }: FunctionFacts): Memo {
+function memoOf(shared: PlanContext, { input, data, evaluation }: FunctionFacts): Memo {
+  const { cells, inputCell, dataCell } = shared;
+  if (!input && !evaluation) return memoOfData(shared);
   const value = cells.variable();
   // A new input in every evaluation; the same data has the same number in the next one.
-  const byInput = input || evaluation ? cells.variable() : undefined;
-  const byData = data || byInput === undefined ? cells.variable() : undefined;
-  const tests: Source[] = [];
-  const keys: Source[] = [];
-  for (const [key, current] of [
-    [byInput, inputCell],
-    [byData, dataCell],
-  ] as const) {
-    if (key === undefined) continue;
-    tests.push(tests.length === 0 ? js`${key}===${current}` : js`&&${key}===${current}`);
-    keys.push(js`${key}=${current};`);
-  }
+  const byInput = cells.variable();
+  const byData = data ? cells.variable() : undefined;
+  const test = byData === undefined ? NOTHING : js`&&${byData}===${dataCell}`;
+  const key = byData === undefined ? NOTHING : js`${byData}=${dataCell};`;
   return {
-    hit: js`if(${joined(tests)})return ${value};`,
-    keep: (source) => js`${value}=${source};${joined(keys)}return ${value};`,
+    hit: js`if(${byInput}===${inputCell}${test})return ${value};`,
+    keep: (source) => js`${value}=${source};${byInput}=${inputCell};${key}return ${value};`,
+  };
+}
+
+/** What is true of data alone holds for many evaluations, of which some are strict. */
+function memoOfData({ cells, dataCell, strictCell }: PlanContext): Memo {
+  const [value, key, strictValue, strictKey] = [cells.variable(), cells.variable(), cells.variable(), cells.variable()];
+  return {
+    hit: js`if(${key}===${dataCell})return ${value};if(${strictKey}===${dataCell})return ${strictValue};`,
+    keep: (source) =>
+      js`if(${strictCell}){${strictValue}=${source};${strictKey}=${dataCell};return ${strictValue};}${value}=${source};${key}=${dataCell};return ${value};`,
   };
 }
 
@@ -91,18 +95,4 @@ function translateGroups(
   const many = translateSequence(context, parts, { lists, state, ordered: false, only });
   if (many !== undefined) return many;
   return joined(lists.map((blocks) => translateGroup(context, parts, blocks)));
-}
-
-function translateGroup(context: UnitContext, parts: UnitParts, blocks: readonly Block[]): Source {
-  const chain = chainOf(blocks, parts.unit);
-  if (chain !== undefined) {
-    const { choices, state, commit } = chain;
-    const kept = new Set([...context.kept, state]);
-    const lists = choices.map((choice) => [choice]);
-    const many = translateSequence(context, parts, { lists, state, ordered: true, only: undefined });
-    if (many !== undefined) {
-      return js`${localSource(context, state)}=void 0;\n${many}${ownBlock(context, commit, kept)}`;
-    }
-  }
-  return joined(blocks.map((block) => unitBlock(context, block)));
 }

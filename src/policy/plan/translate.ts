@@ -27,6 +27,7 @@ export function translatePlan(plan: Plan, options: TranslationOptions = {}): Tra
   const positions: TracePosition[] | undefined = trace ? [] : undefined;
   const inputCell = cells.variable();
   const dataCell = cells.variable();
+  const strictCell = cells.variable();
   const tables: RuleTable[] = [];
   const context: PlanContext = {
     plan,
@@ -38,6 +39,7 @@ export function translatePlan(plan: Plan, options: TranslationOptions = {}): Tra
     positions,
     inputCell,
     dataCell,
+    strictCell,
   };
   const facts = factsOf(plan);
   const firstEntrypoint = plan.functions.length;
@@ -52,7 +54,7 @@ export function translatePlan(plan: Plan, options: TranslationOptions = {}): Tra
   for (const [index, unit] of plan.plans.entries()) {
     pieces.push(translateEntrypoint(context, unit, firstEntrypoint + index));
   }
-  pieces.push(js`function f${enter}(l0,l1){${inputCell}=l0;${dataCell}=l1;}\n`);
+  pieces.push(js`function f${enter}(l0,l1,l2){${inputCell}=l0;${dataCell}=l1;${strictCell}=l2;}\n`);
   const dynamic = plan.functions.flatMap((unit, index) => (unit.path.length > 0 ? [{ unit, index }] : []));
   const entrypoints = listed(plan.plans.map((_, index) => js`f${firstEntrypoint + index}`));
   const found = listed(dynamic.map(({ index }) => js`f${index}`));

@@ -18,6 +18,8 @@ export interface PlanContext {
   /** Cells of which input and data are being looked at. */
   readonly inputCell: Source;
   readonly dataCell: Source;
+  /** Cell of whether builtins that fail are errors. */
+  readonly strictCell: Source;
 }
 
 /** What is known of a unit's locals. */

@@ -5,8 +5,8 @@ import type { Value } from '../values/value.ts';
  * same document, brought back, has its number again; the data of one evaluation keeps its number in the next.
  */
 export interface Worlds {
-  /** A new evaluation's input and data; `keep` false where nothing may be remembered of an earlier one. */
-  begin(input: Value | undefined, data: Value, keep: boolean): void;
+  /** A new evaluation's input and data. Strict evaluations have a number of their own for the same data, and keep it. */
+  begin(input: Value | undefined, data: Value, strict: boolean): void;
   readonly input: number;
   readonly data: number;
   /** Lets go of the documents. */
@@ -27,6 +27,8 @@ interface World {
 export function createWorlds(): Worlds {
   let last = 0;
   let data: World = { document: undefined, number: 0 };
+  let lenient: World = data;
+  let strictly: World = data;
   let input = 0;
   let inputs: World[] = [];
   let datas: World[] = [];
@@ -44,12 +46,16 @@ export function createWorlds(): Worlds {
   };
 
   return {
-    begin(document, newData, keep) {
+    begin(document, newData, strict) {
       input = ++last;
       begun = { input: document };
       if (inputs.length > 0) inputs = [];
       if (datas.length > 0) datas = [];
-      if (!keep || data.document !== newData) data = { document: newData, number: ++last };
+      if (data.document !== newData) {
+        lenient = { document: newData, number: ++last };
+        strictly = { document: newData, number: ++last };
+      }
+      data = strict ? strictly : lenient;
     },
     get input() {
       return input;

@@ -127,7 +127,7 @@ export function createExtAuthzHttpDoor(ports: ExtAuthzHttpPorts): ExtAuthzHttpDo
   }
 
   /** What is known to be wrong with a check is decided, and so recorded, by the core. */
-  function denied(error: unknown): Promise<Outcome> {
+  async function denied(error: unknown): Promise<Outcome> {
     if (!(error instanceof RequestFault)) throw error;
     return authorize({ door: DOOR, unreadable: { code: error.code, cause: error.message } });
   }

@@ -25,6 +25,17 @@ export function compilePolicy({ rego, entrypoints, data = {} }: PolicySources): 
   }
 }
 
+/** Only the plan. */
+export function compilePlan({ rego, entrypoints }: PolicySources): Uint8Array {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-policy-'));
+  try {
+    for (const [name, text] of Object.entries(rego)) writeFileSync(join(folder, name), text);
+    return build(folder, 'plan', entrypoints, 'plan.json');
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 function build(folder: string, target: 'plan' | 'wasm', entrypoints: readonly string[], member: string): Uint8Array {
   const archive = `${folder}/${target}.tar.gz`;
   const opa = requireTool('opa');

@@ -4,8 +4,8 @@ import { INPUT_MEMBERS, type PolicyInput } from '../../../src/decision/input.ts'
 import type { JsonValue } from '../../../src/decision/json.ts';
 import type { Clock, Instant } from '../../../src/decision/ports.ts';
 import type { PolicyConfig } from '../../../src/policy/config.ts';
-import type { PolicyEngine } from '../../../src/policy/policy-engine.ts';
 import { createJsEngine } from '../../../src/policy/js-engine.ts';
+import type { PolicyEngine } from '../../../src/policy/policy-engine.ts';
 import { createWasmEngine } from '../../../src/policy/wasm-engine.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { requireTool } from '../../support/tools.ts';
-import { render, renderUnit, type Unit } from './rego-rules.ts';
+import { type Clause, render, renderUnit, type Unit } from './rego-rules.ts';
 import { SHAPE_REGO } from './shape.ts';
 
 /** What rules read by a name that they learn at run time. */
@@ -16,15 +16,17 @@ export const TABLE_REGO: ReadonlyMap<string, string> = new Map([
 /** Documents beside those rules, in the same places. */
 export const TABLE_DATA = { a: { other: 1 }, c: { val: { x: 1 } }, '12': { val: 12 } };
 
-/** Takes out the units that OPA does not compile, and those that name them. */
+/** The units without what OPA does not compile. */
 export function compilable(units: readonly Unit[]): readonly Unit[] {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-generated-'));
   try {
     for (const [name, text] of TABLE_REGO) writeFileSync(join(folder, name), text);
     let left = units;
     for (;;) {
-      writeFileSync(join(folder, 'gen.rego'), render(left));
-      const lines = wrongLines(folder);
+      const text = render(left);
+      writeFileSync(join(folder, 'gen.rego'), text);
+      const entrypoints = left.flatMap(({ name, asked }) => (asked ? ['-e', `gen/${name}`] : []));
+      const lines = wrongLines(folder, text, entrypoints);
       if (lines === undefined) return left;
       left = withoutWrong(left, lines);
     }
@@ -34,38 +36,85 @@ export function compilable(units: readonly Unit[]): readonly Unit[] {
 }
 
 /** Lines of `gen.rego` that have errors; `undefined` when there are none. */
-function wrongLines(folder: string): readonly number[] | undefined {
+function wrongLines(folder: string, text: string, entrypoints: readonly string[]): readonly number[] | undefined {
+  const said = complaint(folder, ['check', '--format', 'json', '--max-errors', '0', '.']);
+  if (said !== undefined) return linesIn(said, /"row": (\d+)/g);
+  if (entrypoints.length === 0) return undefined;
+  // `opa build` compiles what it has compiled once more, and then takes some replacements for what they are not.
+  const again = complaint(folder, ['build', '-t', 'plan', '-o', join(folder, 'plan.tar.gz'), ...entrypoints, '.']);
+  if (again === undefined) return undefined;
+  const [, replacing] = /function (data\.gen\.f\d+) used as reference/.exec(again) ?? [];
+  const replaces = new RegExp(`as ${replacing}\\b`);
+  const lines = text.split('\n').flatMap((line, at) => (replaces.test(line) ? [at + 1] : []));
+  return lines.length > 0 ? lines : linesIn(again, /gen\.rego:(\d+):/g);
+}
+
+function linesIn(said: string, pattern: RegExp): readonly number[] {
+  const lines = [...said.matchAll(pattern)].map(([, line]) => Number(line));
+  if (lines.length === 0) throw new Error(`opa: ${said}`);
+  return lines;
+}
+
+function complaint(folder: string, args: readonly string[]): string | undefined {
   try {
-    execFileSync(requireTool('opa'), ['check', '--format', 'json', '--max-errors', '0', '.'], {
+    execFileSync(requireTool('opa'), args, {
       cwd: folder,
-      encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
       maxBuffer: 64 * 1_048_576,
     });
     return undefined;
   } catch (error) {
-    const said = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error);
-    const rows = [...said.matchAll(/"row": (\d+)/g)].map(([, row]) => Number(row));
-    if (rows.length === 0) throw new Error(`opa check: ${said}`, { cause: error });
-    return rows;
+    return error instanceof Error && 'stderr' in error && 'stdout' in error
+      ? `${error.stderr}${error.stdout}`
+      : String(error);
   }
 }
 
+/** Statements that have errors go; a unit whose head has one becomes another, so that others may still name it. */
 function withoutWrong(units: readonly Unit[], lines: readonly number[]): readonly Unit[] {
-  const wrong = new Set<string>();
+  const wrong = new Set(lines);
   let line = 3;
-  for (const unit of units) {
-    const end = line + renderUnit(unit).split('\n').length;
-    if (lines.some((at) => at >= line && at < end)) wrong.add(unit.name);
-    line = end + 1;
-  }
-  if (wrong.size === 0) throw new Error(`no unit is at the lines ${lines.join(', ')}`);
-  return units.filter((unit) => {
-    // A later unit that names one that is gone goes too.
-    const gone = wrong.has(unit.name) || namesIn(unit).some((name) => wrong.has(name));
-    if (gone) wrong.add(unit.name);
-    return !gone;
+  let changed = false;
+  const at = (): boolean => wrong.has(line++);
+  const left = units.map((unit) => {
+    let headWrong = false;
+    const mend = (clause: Clause, isElse: boolean): Clause => {
+      if (!isElse && at()) headWrong = true;
+      const body = clause.body.filter(() => !at());
+      if (body.length < clause.body.length) changed = true;
+      const next = (clause.next ?? []).map((one) => {
+        // The line of a closing brace, which the `else` shares.
+        if (at()) headWrong = true;
+        return mend(one, true);
+      });
+      // `else` without a body ends the chain on its own line.
+      return { ...clause, body: body.length > 0 || clause.body.length === 0 ? body : ['true'], next };
+    };
+    const clauses = unit.clauses.map((clause) => {
+      const mended = mend(clause, false);
+      const last = lastOf(clause);
+      if (last.body.length > 0) line++;
+      return mended;
+    });
+    line++;
+    if (!headWrong) return { ...unit, clauses };
+    changed = true;
+    return stubOf(unit);
   });
+  if (!changed) throw new Error(`nothing is at the lines ${lines.join(', ')}`);
+  return left;
+}
+
+function lastOf(clause: Clause): Clause {
+  const last = clause.next?.at(-1);
+  return last === undefined ? clause : lastOf(last);
+}
+
+function stubOf({ name, arity }: Unit): Unit {
+  if (!name.startsWith('f'))
+    return { name, arity, asked: false, clauses: [{ head: `${name} := input.any`, body: [] }] };
+  const list = Array.from({ length: arity }, () => '_').join(', ');
+  return { name, arity, asked: false, clauses: [{ head: `${name}(${list}) := input.any`, body: [] }] };
 }
 
 /** The rules and functions that a unit names. */

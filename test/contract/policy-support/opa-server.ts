@@ -29,7 +29,7 @@ export interface OpaServer {
 export async function startOpaServer(): Promise<OpaServer> {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-opa-'));
   const socketPath = join(folder, 'opa.sock');
-  const flags = ['run', '--server', '--addr', `unix://${socketPath}`, '--log-level', 'error', '--disable-telemetry'];
+  const flags = ['run', '--server', '--addr', `unix://${socketPath}`, '--log-level', 'error', '--skip-version-check'];
   const child = spawn(requireTool('opa'), flags, { stdio: ['ignore', 'ignore', 'inherit'] });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const agent = new Agent({ keepAlive: true, maxSockets: 16 });

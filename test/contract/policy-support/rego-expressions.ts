@@ -1,7 +1,7 @@
 import { toRegoText } from '../../../src/policy/values/text.ts';
 import type { Random } from '../../support/seed.ts';
 import { type Signature, textFor } from './rego-builtins.ts';
-import { FIELDS, type Kind, KINDS, literal, randomText } from './rego-literals.ts';
+import { FIELDS, KINDS, type Kind, literal, randomText } from './rego-literals.ts';
 
 /** What an expression may name. */
 export interface Scope {
@@ -14,7 +14,11 @@ export interface Scope {
   /** A name that nothing has yet. */
   readonly fresh: () => string;
   /** Statements for a comprehension over that scope, which is widened by what they bind. */
-  readonly statements: (scope: Scope, count: number, depth: number) => { readonly body: string[]; readonly scope: Scope };
+  readonly statements: (
+    scope: Scope,
+    count: number,
+    depth: number,
+  ) => { readonly body: string[]; readonly scope: Scope };
 }
 
 export function withVariables(scope: Scope, ...variables: Scope['variables']): Scope {
@@ -60,7 +64,9 @@ export function read({ random, variables }: Scope, kind: Kind): string {
   if (random.chance(0.15)) return `data.tab[${random.chance(0.5) ? 'input.s' : '"a"'}].val`;
   const texts = variables.filter((variable) => variable.kind === 'string' || variable.kind === 'number');
   const key = texts.length > 0 && random.chance(0.5) ? random.pick(texts).name : toRegoText(randomText(random));
-  return random.chance(0.5) ? `${root}.o[${key}]` : `${root}.${random.pick(['o', 'xs', 'any'])}[input.${random.pick(['n', 's'])}]`;
+  return random.chance(0.5)
+    ? `${root}.o[${key}]`
+    : `${root}.${random.pick(['o', 'xs', 'any'])}[input.${random.pick(['n', 's'])}]`;
 }
 
 /** A call of a builtin with that result; `undefined` when there is none. */
@@ -98,7 +104,9 @@ function composed(scope: Scope, kind: Kind, depth: number): string {
         ? `$"${randomText(random).replaceAll(/["\\{}\u0000-\u001f]/g, '')}{${embedded(scope)}}-{${embedded(scope)}}"`
         : of('string');
     case 'array':
-      return random.chance(0.4) ? list(scope, depth) : comprehension(scope, depth, ['[', ']'], (inner) => expression(inner, 'any', 1));
+      return random.chance(0.4)
+        ? list(scope, depth)
+        : comprehension(scope, depth, ['[', ']'], (inner) => expression(inner, 'any', 1));
     case 'set':
       if (random.chance(0.3)) return `(${of('set')} ${random.pick(['&', '|', '-'])} ${of('set')})`;
       return random.chance(0.4)
@@ -107,7 +115,12 @@ function composed(scope: Scope, kind: Kind, depth: number): string {
     case 'object':
       return random.chance(0.5)
         ? `{${toRegoText(randomText(random))}: ${of('any')}, ${of(random.chance(0.6) ? 'string' : 'any')}: ${of('any')}}`
-        : comprehension(scope, depth, ['{', '}'], (inner) => `${expression(inner, random.pick(['string', 'any']), 1)}: ${expression(inner, 'any', 1)}`);
+        : comprehension(
+            scope,
+            depth,
+            ['{', '}'],
+            (inner) => `${expression(inner, random.pick(['string', 'any']), 1)}: ${expression(inner, 'any', 1)}`,
+          );
     case 'any':
       return of(random.pick(KINDS));
   }

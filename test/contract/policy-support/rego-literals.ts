@@ -1,6 +1,6 @@
-import { parseRegoText, toRegoText } from '../../../src/policy/values/text.ts';
-import { RegoSet } from '../../../src/policy/values/set.ts';
 import { isObject, memberOf, objectOf, sortedEntries } from '../../../src/policy/values/object.ts';
+import { RegoSet } from '../../../src/policy/values/set.ts';
+import { parseRegoText, toRegoText } from '../../../src/policy/values/text.ts';
 import type { ObjectValue, Value } from '../../../src/policy/values/value.ts';
 import type { Random } from '../../support/seed.ts';
 

@@ -2,7 +2,7 @@ import { toRegoText } from '../../../src/policy/values/text.ts';
 import type { Random } from '../../support/seed.ts';
 import type { Signature } from './rego-builtins.ts';
 import { expression, read, type Scope, withVariables } from './rego-expressions.ts';
-import { type Kind, KINDS, literal, randomText } from './rego-literals.ts';
+import { KINDS, type Kind, literal, randomText } from './rego-literals.ts';
 import { guard, statements } from './rego-statements.ts';
 
 /** One rule with one body; its `else`s in `next`. */
@@ -16,6 +16,8 @@ export interface Clause {
 export interface Unit {
   readonly name: string;
   readonly clauses: readonly Clause[];
+  /** How much a function takes. */
+  readonly arity: number;
   /** Whether it takes nothing, and can be asked. */
   readonly asked: boolean;
 }
@@ -41,12 +43,12 @@ export function randomUnits(random: Random, signatures: readonly Signature[], co
     if (random.chance(0.2)) {
       const name = `f${made}`;
       const args = Array.from({ length: 1 + random.below(3) }, () => random.pick(KINDS));
-      units.push({ name, asked: false, clauses: functionClauses(scope, name, args, kind) });
+      units.push({ name, asked: false, arity: args.length, clauses: functionClauses(scope, name, args, kind) });
       functions.push({ name, args, result: kind });
     } else {
       const name = `r${made}`;
       const [clauses, is] = ruleClauses(scope, name, kind);
-      units.push({ name, asked: true, clauses });
+      units.push({ name, asked: true, arity: 0, clauses });
       rules.push({ name, kind: is });
     }
   }
@@ -69,13 +71,12 @@ function renderClause({ head, body, next = [] }: Clause): string {
 function functionClauses(scope: Scope, name: string, args: readonly Kind[], kind: Kind): readonly Clause[] {
   const { random } = scope;
   const clauses: Clause[] = [];
-  if (random.chance(0.2)) clauses.push({ head: `default ${name}(${args.map(() => '_').join(', ')}) := ${literal(random, kind)}`, body: [] });
+  if (random.chance(0.2))
+    clauses.push({ head: `default ${name}(${args.map(() => '_').join(', ')}) := ${literal(random, kind)}`, body: [] });
   for (let made = 0; made <= random.below(3); made++) {
     const variables = args.map((of, at) => ({ name: `a${at}`, kind: of }));
     const inner = withVariables(scope, ...variables);
-    const params = variables.map(({ name: param, kind: of }) =>
-      random.chance(0.15) ? literal(random, of) : param,
-    );
+    const params = variables.map(({ name: param, kind: of }) => (random.chance(0.15) ? literal(random, of) : param));
     const given = inner.variables.filter(({ name: known }) => !/^a\d/.test(known) || params.includes(known));
     const head = `${name}(${params.join(', ')})`;
     clauses.push(clauseOf({ ...inner, variables: given }, head, kind, 0.3));
@@ -92,17 +93,20 @@ function ruleClauses(scope: Scope, name: string, kind: Kind): readonly [readonly
       return [several(() => partial(scope, (inner) => `${name} contains ${expression(inner, 'any', 1)}`)), 'set'];
     case 2:
     case 3:
-      return [several(() => partial(scope, (inner) => `${name}[${keyOf(inner)}] := ${expression(inner, 'any', 1)}`)), 'object'];
+      return [
+        several(() => partial(scope, (inner) => `${name}[key] := ${expression(inner, 'any', 1)}`, true)),
+        'object',
+      ];
     case 4:
       return [
         several((at) =>
-          partial(scope, (inner) =>
-            at === 0
-              ? `${name}.a[${keyOf(inner)}] := ${expression(inner, 'any', 1)}`
-              : random.chance(0.5)
-                ? `${name}.b[${toRegoText(randomText(random))}] contains ${expression(inner, 'any', 1)}`
-                : `${name}.${random.pick(['c', 'e'])} := ${expression(inner, 'any', 1)}`,
-          ),
+          at === 0
+            ? partial(scope, (inner) => `${name}.a[key] := ${expression(inner, 'any', 1)}`, true)
+            : partial(scope, (inner) =>
+                random.chance(0.5)
+                  ? `${name}.b[${toRegoText(randomText(random))}] contains ${expression(inner, 'any', 1)}`
+                  : `${name}.${random.pick(['c', 'e'])} := ${expression(inner, 'any', 1)}`,
+              ),
         ),
         'object',
       ];
@@ -110,18 +114,20 @@ function ruleClauses(scope: Scope, name: string, kind: Kind): readonly [readonly
       return [many(scope, name, kind), kind];
     default: {
       const clauses = several(() => clauseOf(scope, name, kind, 0.35));
-      return [random.chance(0.25) ? [{ head: `default ${name} := ${literal(random, kind)}`, body: [] }, ...clauses] : clauses, kind];
+      return [
+        random.chance(0.25) ? [{ head: `default ${name} := ${literal(random, kind)}`, body: [] }, ...clauses] : clauses,
+        kind,
+      ];
     }
   }
 }
 
-function partial(scope: Scope, head: (scope: Scope) => string): Clause {
+/** `keyed` where the head names a `key`: a variable, because OPA plans no rule whose name has a literal that is no text. */
+function partial(scope: Scope, head: (scope: Scope) => string, keyed = false): Clause {
   const made = statements(scope, 1 + scope.random.below(3), 2);
-  return { head: head(made.scope), body: made.body };
-}
-
-function keyOf(scope: Scope): string {
-  return expression(scope, scope.random.chance(0.7) ? 'string' : 'any', 0);
+  const kind = scope.random.chance(0.7) ? 'string' : 'any';
+  const key = keyed ? [`key := ${expression(made.scope, kind, 1)}`] : [];
+  return { head: head(made.scope), body: [...made.body, ...key] };
 }
 
 /** Constant heads now and then, so that several rules agree. */
@@ -135,7 +141,11 @@ function clauseOf(scope: Scope, head: string, kind: Kind, elseChance: number): C
     next.push({ head: `else := ${expression(other.scope, kind, 1)}`, body: random.chance(0.8) ? other.body : [] });
     if (next.at(-1)?.body.length === 0) {
       const last = next.pop();
-      return { head: `${head} := ${value}`, body: made.body, next: last === undefined ? next : [...next, { ...last, head: `else := ${literal(random, kind)}` }] };
+      return {
+        head: `${head} := ${value}`,
+        body: made.body,
+        next: last === undefined ? next : [...next, { ...last, head: `else := ${literal(random, kind)}` }],
+      };
     }
   }
   return { head: `${head} := ${value}`, body: made.body, next };

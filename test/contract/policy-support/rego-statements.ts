@@ -1,5 +1,5 @@
 import { toRegoText } from '../../../src/policy/values/text.ts';
-import { call, COLLECTIONS, comparison, expression, read, type Scope, withVariables } from './rego-expressions.ts';
+import { COLLECTIONS, call, comparison, expression, read, type Scope, withVariables } from './rego-expressions.ts';
 import { FIELDS, KINDS, literal, randomText } from './rego-literals.ts';
 
 interface Made {
@@ -31,7 +31,8 @@ function statement(scope: Scope, depth: number): Made {
   if (roll < 82) return only(scope, guard(scope));
   if (roll < 86) return walked(scope);
   if (roll < 90) return taken(scope);
-  if (roll < 94) return only(scope, `${expression(scope, 'any', depth)} in ${expression(scope, random.pick(COLLECTIONS), depth)}`);
+  if (roll < 94)
+    return only(scope, `${expression(scope, 'any', depth)} in ${expression(scope, random.pick(COLLECTIONS), depth)}`);
   return only(scope, call(scope, 'boolean', depth) ?? 'true');
 }
 
@@ -47,7 +48,9 @@ function assignment(scope: Scope, depth: number): Made {
 
 function iteration(scope: Scope, depth: number): Made {
   const { random } = scope;
-  const from = random.chance(0.6) ? read(scope, random.pick(COLLECTIONS)) : expression(scope, random.pick(COLLECTIONS), depth);
+  const from = random.chance(0.6)
+    ? read(scope, random.pick(COLLECTIONS))
+    : expression(scope, random.pick(COLLECTIONS), depth);
   const key = scope.fresh();
   const name = scope.fresh();
   const inner = withVariables(scope, { name, kind: 'any' });
@@ -67,7 +70,9 @@ export function guard(scope: Scope): string {
 function every(scope: Scope, depth: number): string {
   const { random } = scope;
   const [key, name] = [scope.fresh(), scope.fresh()];
-  const from = random.chance(0.6) ? read(scope, random.pick(COLLECTIONS)) : expression(scope, random.pick(COLLECTIONS), depth);
+  const from = random.chance(0.6)
+    ? read(scope, random.pick(COLLECTIONS))
+    : expression(scope, random.pick(COLLECTIONS), depth);
   const inner = withVariables(scope, { name: key, kind: 'any' }, { name, kind: 'any' });
   const tests = [`${name} ${random.pick(['!=', '>=', '<'])} ${literal(random, random.pick(KINDS))}`];
   const keyed = random.chance(0.5);
@@ -82,6 +87,12 @@ function replaced(scope: Scope, depth: number): Made {
   const name = scope.fresh();
   const used =
     rules.length > 0 && random.chance(0.7) ? random.pick(rules.slice(-8)).name : expression(scope, kind, depth);
+  const unary = functions.filter(({ args }) => args.length === 1);
+  if (unary.length > 0 && random.chance(0.15)) {
+    const mocked = random.pick(['count', 'lower', 'abs', 'sort']);
+    const text = `${name} := [${mocked}(${read(scope, 'any')}), ${used}] with ${mocked} as data.gen.${random.pick(unary).name}`;
+    return { body: [text], scope: withVariables(scope, { name, kind: 'array' }) };
+  }
   const replacements = Array.from({ length: 1 + random.below(2) }, () => replacement(scope));
   const text = `${name} := ${used} ${[...new Set(replacements)].join(' ')}`;
   const bound = withVariables(scope, { name, kind: 'any' });
@@ -99,7 +110,7 @@ function replaced(scope: Scope, depth: number): Made {
 function replacement(scope: Scope): string {
   const { random, rules, functions } = scope;
   const value = expression(scope, random.pick(KINDS), 0);
-  switch (random.below(9)) {
+  switch (random.below(8)) {
     case 0:
       return `with input as ${random.chance(0.5) ? 'data.d' : `{"n": ${value}, "s": "a", "o": {"a": 1}}`}`;
     case 1:
@@ -119,11 +130,6 @@ function replacement(scope: Scope): string {
     }
     case 6:
       return `with ${random.pick(['count', 'upper', 'sum', 'to_number', 'type_name', 'object.keys'])} as ${value}`;
-    case 7: {
-      const unary = functions.filter(({ args }) => args.length === 1);
-      if (unary.length > 0) return `with ${random.pick(['count', 'lower', 'abs', 'sort'])} as data.gen.${random.pick(unary).name}`;
-      break;
-    }
   }
   return `with input.${random.pick([...FIELDS.keys()])} as ${value}`;
 }

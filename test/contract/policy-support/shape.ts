@@ -1,6 +1,6 @@
-import { sortedEntries, isArray, isObject } from '../../../src/policy/values/object.ts';
-import { isNumber } from '../../../src/policy/values/number.ts';
 import { toJsonText } from '../../../src/policy/values/json-text.ts';
+import { isNumber } from '../../../src/policy/values/number.ts';
+import { isArray, isObject, sortedEntries } from '../../../src/policy/values/object.ts';
 import { RegoSet } from '../../../src/policy/values/set.ts';
 import type { Value } from '../../../src/policy/values/value.ts';
 

@@ -32,7 +32,7 @@ identity:
         algorithms: [ES256]
         jwks: { file: no-such-keys.json }
 policy:
-  engine: js
+  decisions: { other: { decision: a/b, result: sallyport } }
 `;
 
 describe('check-config', () => {
@@ -56,7 +56,7 @@ describe('check-config', () => {
       expect.arrayContaining([
         expect.stringContaining(`${file}:3: doors.ext_authz_grpc.listen: `),
         expect.stringContaining(`${file}:16: identity.jwt.issuers[0].jwks.file: `),
-        expect.stringContaining(`${file}:18: policy.engine: `),
+        expect.stringContaining(`${file}:18: policy.decisions: `),
       ]),
     );
   });

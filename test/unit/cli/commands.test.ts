@@ -5,7 +5,7 @@ import { exitCodeOf } from '../../../src/main.ts';
 import { runCaptured } from '../../support/captured-io.ts';
 import { ROOT } from '../../support/tools.ts';
 
-const COMMANDS = ['serve', 'check-config', 'build', 'init', 'lint', 'test', 'check-data', 'eval', 'keys'];
+const COMMANDS = ['serve', 'check-config', 'build', 'init', 'lint', 'test', 'check-data', 'eval', 'explain', 'keys'];
 const run = (...argv: readonly string[]) => runCaptured(exitCodeOf, argv);
 
 describe('sallyport says what it can do', () => {

@@ -69,6 +69,23 @@ describe('eval, on the shipped config', () => {
     expect(denied.stdout.match(/^reason {5}\S+$/gm)?.length).toBeGreaterThan(1);
   });
 
+  test('with `--explain` why it was denied, in the lines of the policy', async () => {
+    const denied = await evaluate(['--explain', '--as', ALICE, ...WHOLE, '/tenant-b/llama-3-8b/infer']);
+    expect(denied.stdout).toMatch(/^why {8}tenancy\/tenancy\.rego:10 `reasons contains "other_tenant"` held$/m);
+    expect(denied.stdout).toMatch(/tenancy\.rego:26 `input\.identity\.tenant == input\.route\.tenant` was not true$/m);
+    expect(denied.stdout).toMatch(/^rules {6}authz\/limits: /m);
+    expect(denied.stdout).toMatch(
+      /^ +data\.authz\.allow undefined: authz\/authz\.rego:53 `count\(reasons\) == 0` was not true$/m,
+    );
+    const allowed = await evaluate(['--explain', '--json', '--as', ALICE, ...WHOLE, INFER]);
+    const { trace } = JSON.parse(allowed.stdout) as { trace: { entrypoint: string; rules: object[] }[] };
+    expect(trace.map(({ entrypoint }) => entrypoint)).toEqual(['authz/limits', 'authz/decision']);
+    expect(trace[1]?.rules).toContainEqual(expect.objectContaining({ rule: 'data.authz.allow', outcome: 'held' }));
+    // Where the policy was not asked there is nothing to say of it.
+    const refused = await evaluate(['--explain', '--as', ALICE, '-X', 'POST', '/tenant-a//infer']);
+    expect(refused.stdout).not.toMatch(/^(?:why|rules)/m);
+  });
+
   test('the same as JSON', async () => {
     const denied = await evaluate(['--json', '--as', ALICE, ...WHOLE, '/tenant-b/llama-3-8b/infer']);
     expect(JSON.parse(denied.stdout)).toMatchObject({

@@ -104,7 +104,7 @@ async function stop({ log, clock }: Watched): Promise<void> {
   clock.advance(2_000);
   await stopped;
 }
-const answer = (log: DecisionLog, outcome: Outcome): Promise<Outcome> =>
+const answer = async (log: DecisionLog, outcome: Outcome): Promise<Outcome> =>
   withDecisionLog(() => Promise.resolve(outcome), log)(accessRequest());
 
 describe('when_full: deny', () => {
