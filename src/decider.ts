@@ -11,6 +11,7 @@ import { createOAuth } from './identity/oauth.ts';
 import type { TokenExchange } from './identity/token-exchange.ts';
 import { createInForce, type InForce } from './in-force.ts';
 import { createClientIp } from './inspection/client-address.ts';
+import { createTenantShare } from './policy/tenant-share.ts';
 import { type DescriptorTable, mergeDescriptors } from './quota/descriptors/descriptors.ts';
 import { createDescriptorLimits, type LimitDescriptors } from './quota/descriptors/descriptors-limits.ts';
 import { loadRateLimitFiles } from './quota/descriptors/ratelimit-files.ts';
@@ -138,6 +139,7 @@ export function createDecider(
         currentGeneration: inForce.current,
         observes: inForce.observes,
         quota: quotas.limiter,
+        policyShare: createTenantShare({ share: config.policy.tenant_share }),
         decisions: namedDecisions(config),
         allowRedirects: config.policy.redirects,
         exposeCredentials: config.compatibility.expose_credentials,

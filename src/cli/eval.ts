@@ -28,11 +28,12 @@ reasons of the policy, the route, and the revision that decided. Quotas are take
 The second form decides one request case by the policies as they lie there, with all that led to the decision, and
 exits 1 when it is not what the case expects.
 
---explain says why in the policy's own lines. The lines \`why\` name the rule that gave each reason and what it asked for
-in vain; below \`rules\` stands every rule that was entered, limits first, with the furthest expression that did not hold:
+--explain says why in the policy's own lines. The lines \`why\` name the rule that gave each reason and what it asked
+for in vain; below \`rules\` stands every rule that was entered, limits first, with the furthest expression that did
+not hold:
 
   why        tenancy/tenancy.rego:10 \`reasons contains "other_tenant"\` held
-  why          data.tenancy.within_own_tenant: tenancy/tenancy.rego:26 \`input.identity.tenant == ...\` was not true
+  why          data.tenancy.within_own_tenant: tenancy/tenancy.rego:26 \`input.identity.tenant == …\` was not true
 
   --config FILE       the config of the service (default: sallyport.yaml)
   --as WHO            decide as this caller instead of verifying a credential: comma-separated NAME=VALUE of subject,
@@ -42,8 +43,8 @@ in vain; below \`rules\` stands every rule that was entered, limits first, with 
   -d, --data TEXT     the body; @FILE reads it from a file
   --decision NAME     the decision to ask for, as \`policy.decisions\` names it (default: default)
   --expect ANSWER     exit 1 unless the answer is \`allow\` or \`deny\`
-  --explain           all that led to it: each reason, charges, what is left of each limit, headers, the policy's result,
-                      and which rules were entered; with --json as \`trace\`
+  --explain           all that led to it: each reason, charges, what is left of each limit, headers, the policy's
+                      result, and which rules were entered; with --json those are \`trace\`
   --json              the answer as JSON
   --case NAME         a request case by its name, and --file the file that it is in
   --definition FILE   with --case: the bundle whose sources decide it (default: bundles/authz.json)

@@ -29,7 +29,7 @@ fails is told with what was expected and what came of it, the reasons of the pol
   sallyport test --coverage-threshold 95 --junit test.xml --lcov rego.info
   sallyport test --watch --run cross-tenant               again after every change, only what has this name
 
-  --coverage              what the request cases evaluate of the policy: expressions of each file, and the lines left out
+  --coverage              what the request cases evaluate of the policy: expressions of each file, lines left out
   --coverage-threshold N  exit 1 when the Rego tests evaluate less than N percent of the lines of Rego that are no tests
   --junit FILE            the results of both as JUnit XML
   --lcov FILE             the coverage of the Rego tests as LCOV

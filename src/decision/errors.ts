@@ -134,6 +134,8 @@ export function quoted(text: unknown): string {
 export class RequestFault extends Error {
   override readonly name = 'RequestFault';
   readonly code: CoreCode;
+  /** What the evaluation took that failed so. */
+  steps = 0;
 
   constructor(code: CoreCode, message: string, options?: ErrorOptions) {
     super(message, options);

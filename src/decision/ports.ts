@@ -115,6 +115,8 @@ export interface Evaluation {
   /** `undefined` when the entrypoint is undefined for this input. */
   readonly value: unknown;
   readonly overBudget: boolean;
+  /** What it took, where the engine counts: a step is some 10 ns of work. */
+  readonly steps?: number;
 }
 
 /** A decision that local config names; what a bundle says of itself is never enough. */
@@ -177,6 +179,13 @@ export interface Refusals {
   count(offender: Offender, at: Instant): void;
 }
 
+/** What each caller may take of the processor with evaluations. A caller is his tenant; the anonymous are one. */
+export interface PolicyShare {
+  /** Whether an evaluation may begin. */
+  admits(principal: Principal | undefined, at: Instant): boolean;
+  spend(principal: Principal | undefined, steps: number, at: Instant): void;
+}
+
 export interface AuthorizePorts {
   readonly clock: Clock;
   readonly startTimer: StartTimer;
@@ -188,6 +197,8 @@ export interface AuthorizePorts {
   /** The generation in force, `undefined` before the first activation. */
   readonly currentGeneration: () => Generation | undefined;
   readonly quota: Quota;
+  /** Nobody is held to a share without it. */
+  readonly policyShare?: PolicyShare;
   readonly decisions: ReadonlyMap<string, NamedDecision>;
   /** Whether denials of this route are recorded and not made, by local config; never, where it is absent. */
   readonly observes?: (route: MatchedRoute, at: Instant) => boolean;

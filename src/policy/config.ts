@@ -5,6 +5,8 @@ export interface PolicyConfig {
   readonly decisions: { readonly [name: string]: DecisionConfig };
   /** Milliseconds of CPU time; a longer evaluation is ended, by `wasm` only counted and flagged. */
   readonly budget_ms: number;
+  /** The part of one core that one tenant's evaluations may take for long; counted by the engine `js` alone. */
+  readonly tenant_share: number;
   /** MiB of Wasm memory that one instance may grow to. */
   readonly memory_max_mb: number;
   /** Whether a Deny may carry a status of 300–399. */
@@ -66,6 +68,14 @@ export const policyConfigSchema = {
       default: 5,
       description:
         'CPU time one evaluation may take, in milliseconds; beyond it is a denial, with `wasm` an overrun that is counted.',
+    },
+    tenant_share: {
+      type: 'number',
+      exclusiveMinimum: 0,
+      maximum: 1,
+      default: 0.25,
+      description:
+        'Part of one core that the evaluations for one tenant may take, with a second of it at once; beyond it the tenant is denied. The anonymous are one.',
     },
     memory_max_mb: {
       type: 'integer',

@@ -15,6 +15,8 @@ export interface BudgetParts {
 
 /** Steps between two looks at the clock, some 0.1 ms; an evaluation that needs no more never looks. */
 const STEPS_BETWEEN = 10_000;
+/** At 10 ns each. */
+const USUAL_STEPS_PER_MS = 100_000;
 /** No policy is let go on for longer by a clock that stands still or by work that was only announced. */
 const STEPS_PER_MS = 400_000;
 
@@ -23,6 +25,7 @@ export class RenewedBudget implements EvaluationBudget {
   steps = STEPS_BETWEEN;
   #used = 0;
   #beganMs: number | undefined;
+  #lookedMs = 0;
   readonly #parts: BudgetParts;
 
   constructor(parts: BudgetParts) {
@@ -35,6 +38,17 @@ export class RenewedBudget implements EvaluationBudget {
     this.#beganMs = undefined;
   }
 
+  /**
+   * What was used since the restart, in steps of 10 ns: no more than the budget for work that was only announced, and no
+   * less than the time that the clock told where it was looked at.
+   */
+  used(): number {
+    if (this.#beganMs === undefined) return STEPS_BETWEEN - this.steps;
+    const steps = this.#used + Math.max(0, STEPS_BETWEEN - this.steps);
+    const elapsed = (this.#lookedMs - this.#beganMs) * USUAL_STEPS_PER_MS;
+    return Math.max(elapsed, Math.min(steps, this.#parts.budgetMs * USUAL_STEPS_PER_MS));
+  }
+
   exhausted(): void {
     const { cpuMs, budgetMs } = this.#parts;
     // What was charged beyond the steps that there were counts too.
@@ -42,6 +56,7 @@ export class RenewedBudget implements EvaluationBudget {
     this.steps = STEPS_BETWEEN;
     const nowMs = cpuMs();
     this.#beganMs ??= nowMs;
+    this.#lookedMs = nowMs;
     if (nowMs - this.#beganMs > budgetMs || this.#used > budgetMs * STEPS_PER_MS) {
       throw new RequestFault('policy_budget', `the policy used up its ${budgetMs} ms`);
     }

@@ -2,7 +2,7 @@ import { INPUT_MEMBERS, type InputMember, type PolicyInput } from '../decision/i
 import { type JsonObject, type JsonValue, RawJson } from '../decision/json.ts';
 import type { Projection } from './projection.ts';
 import { parseJson } from './values/json.ts';
-import { numberOfBigInt, numberOfDouble, numberOf } from './values/number.ts';
+import { numberOf, numberOfBigInt, numberOfDouble } from './values/number.ts';
 import { define } from './values/object.ts';
 import type { PlainObject, Value } from './values/value.ts';
 

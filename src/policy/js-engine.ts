@@ -6,8 +6,8 @@ import type { PolicyConfig } from './config.ts';
 import { createRandomness, type RandomFor } from './decision-randomness.ts';
 import { RenewedBudget } from './evaluation-budget.ts';
 import { createInputReader, type ReadInput } from './input-values.ts';
-import { createEvaluator, type EvaluationContext, type PlanEvaluator } from './plan/evaluator.ts';
 import { toPlain } from './plain-result.ts';
+import { createEvaluator, type EvaluationContext, type PlanEvaluator } from './plan/evaluator.ts';
 import { dataText, demandEntrypoints, neededOf, refuseForbidden, refuseUnknown } from './policy-checks.ts';
 import { type CompiledPolicy, type LoadedPolicy, type PolicyEngine, PolicyLoadError } from './policy-engine.ts';
 import { type PreparedPolicy, preparePolicy } from './prepared-policy.ts';
@@ -91,11 +91,13 @@ function toLoadedPolicy({ prepared, evaluator, data, strict, budget, randomFor }
       const [first] = evaluator.evaluate(name, input, held, context);
       result = first === undefined || !isObject(first) ? undefined : memberOf(first, 'result');
     } catch (thrown) {
-      if (!(thrown instanceof RequestFault)) throw faultOf(thrown, '');
-      overruns += 1;
-      throw thrown;
+      const fault = thrown instanceof RequestFault ? thrown : faultOf(thrown, '');
+      fault.steps = context.budget.used();
+      if (fault === thrown) overruns += 1;
+      throw fault;
     }
-    return { value: result === undefined ? undefined : toPlain(result), overBudget: false };
+    const steps = context.budget.used();
+    return { value: result === undefined ? undefined : toPlain(result), overBudget: false, steps };
   }
 
   return {

@@ -5,7 +5,10 @@ import { FORBIDDEN_BUILTINS, PolicyLoadError } from './policy-engine.ts';
 type Decisions = PolicyConfig['decisions'];
 
 /** What local config needs of a policy, and which of it runs with strict errors: the limits. */
-export function neededOf(decisions: Decisions): { readonly names: readonly string[]; readonly strict: ReadonlySet<string> } {
+export function neededOf(decisions: Decisions): {
+  readonly names: readonly string[];
+  readonly strict: ReadonlySet<string>;
+} {
   const all = Object.values(decisions);
   const limits = all.flatMap((each) => (each.limits === undefined ? [] : [each.limits]));
   return { names: [...all.map(({ decision }) => decision), ...limits], strict: new Set(limits) };
@@ -15,7 +18,10 @@ export function neededOf(decisions: Decisions): { readonly names: readonly strin
 export function refuseForbidden(builtins: readonly string[]): void {
   for (const name of builtins) {
     if (FORBIDDEN_BUILTINS.has(name)) {
-      throw new PolicyLoadError('forbidden_builtin', `the policy calls \`${name}\`, which no policy may: remove the call`);
+      throw new PolicyLoadError(
+        'forbidden_builtin',
+        `the policy calls \`${name}\`, which no policy may: remove the call`,
+      );
     }
   }
 }
@@ -24,7 +30,10 @@ export function refuseForbidden(builtins: readonly string[]): void {
 export function refuseUnknown(builtins: readonly string[], known: { has(name: string): boolean }): void {
   for (const name of builtins) {
     if (!known.has(name)) {
-      throw new PolicyLoadError('unknown_builtin', `the policy calls \`${name}\`, which is not supported: remove the call`);
+      throw new PolicyLoadError(
+        'unknown_builtin',
+        `the policy calls \`${name}\`, which is not supported: remove the call`,
+      );
     }
   }
 }

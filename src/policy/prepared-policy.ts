@@ -1,6 +1,6 @@
-import type { Translation } from './plan/translation.ts';
-import { translatePlan } from './plan/translate.ts';
 import { readPlan } from './plan/plan-reader.ts';
+import { translatePlan } from './plan/translate.ts';
+import type { Translation } from './plan/translation.ts';
 import { parsePlan } from './plan-reader.ts';
 import { type Projection, projectInput } from './projection.ts';
 

@@ -51,7 +51,7 @@ export function createMetrics({ bounds = DEFAULT_BOUNDS, processMetrics = true }
 
   const budgetOverruns = new Counter({
     name: 'sallyport_policy_budget_overruns_total',
-    help: 'Evaluations that took longer than `policy.budget_ms`; they are counted, not interrupted.',
+    help: 'Decisions with an evaluation over `policy.budget_ms` or a tenant over `policy.tenant_share`: denied, by `wasm` only counted.',
     registers,
   });
   const demoDecisions = new Counter({

@@ -13,7 +13,8 @@ import { examineWith, trialConfig } from './trial-config.ts';
 /**
  * Takes over one of two bundles as the service does, and nothing else meanwhile: read in one thread, tried and prepared in
  * another, loaded in this one. `blocked_ms` is the longest that the event loop stood still from the archive to the first
- * answer, `load_ms` and `load_cpu_ms` of that what this thread does with what was prepared.
+ * answer; `blocked_cpu_ms` the most CPU that this thread took between two turns a millisecond apart, which on a busy machine
+ * is what was its own doing; `load_ms` and `load_cpu_ms` what this thread does with what was prepared.
  */
 const archives = process.argv.slice(2).map((file) => readFileSync(file));
 const config = trialConfig('authz/decision', 'authz/limits');
@@ -25,12 +26,20 @@ const RESOLUTION_MS = 1;
 const SETTLE_MS = 20;
 const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
 delay.enable();
+let mostCpuMs = 0;
+let lastCpuMs = threadCpuMs();
+setInterval(() => {
+  const cpuMs = threadCpuMs();
+  mostCpuMs = Math.max(mostCpuMs, cpuMs - lastCpuMs);
+  lastCpuMs = cpuMs;
+}, RESOLUTION_MS);
 let inForce: LoadedGeneration | undefined;
 
 answerTasks(async ({ round = 0 }): Promise<Figures> => {
   const archive = archives[round % archives.length] ?? new Uint8Array();
   await sleep(SETTLE_MS);
   delay.reset();
+  mostCpuMs = 0;
   const bundle = await readBundle('authz', archive);
   const prepared = await examine([bundle], new AbortController().signal);
   const [beganMs, cpuBefore] = [performance.now(), threadCpuMs()];
@@ -41,5 +50,5 @@ answerTasks(async ({ round = 0 }): Promise<Figures> => {
   const { value } = next.parts.evaluate('authz/decision', policyInput(allowedInput()), systemClock.now());
   if (!JSON.stringify(value).includes('"allow":true')) throw new Error(`not allowed: ${JSON.stringify(value)}`);
   await sleep(SETTLE_MS);
-  return { ...figures, blocked_ms: Math.max(0, delay.max / 1e6 - RESOLUTION_MS) };
+  return { blocked_ms: Math.max(0, delay.max / 1e6 - RESOLUTION_MS), blocked_cpu_ms: mostCpuMs, ...figures };
 });

@@ -14,6 +14,7 @@ export function trialConfig(decision: string, limits?: string): Examination['con
     policy: {
       engine: 'js',
       budget_ms: 5,
+      tenant_share: 0.25,
       memory_max_mb: 1_024,
       redirects: false,
       decisions: { default: { decision, ...(limits === undefined ? {} : { limits }), result: 'sallyport' } },
@@ -21,13 +22,16 @@ export function trialConfig(decision: string, limits?: string): Examination['con
   };
 }
 
-/** The service's own trial of a set, in a thread of its own. */
-export function examineWith(config: Examination['config']): ReturnType<typeof createExamine> {
+/** The service's own trial of a set, in a thread of its own; `loadMs` is told what loading it there took. */
+export function examineWith(
+  config: Examination['config'],
+  loadMs: (ms: number) => void = () => {},
+): ReturnType<typeof createExamine> {
   return createExamine({
     config,
     timeoutMs: 60_000,
     memoryMb: 1_024,
     startTimer: startSystemTimer,
-    logger: { info: () => {} },
+    logger: { info: (fields: object) => loadMs('loadMs' in fields ? Number(fields.loadMs) : Number.NaN) },
   });
 }

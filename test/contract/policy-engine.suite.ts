@@ -282,7 +282,7 @@ export function describePolicyEngine(name: string, create: CreateEngine, nature:
       expect(policy.evaluate('behaviour/is_zero', policyInput({}), AT).overBudget).toBe(false);
       expect(policy.budgetOverruns()).toBe(0);
       clock.stepMs = 6;
-      expect(policy.evaluate('behaviour/is_zero', policyInput({}), AT)).toEqual({ value: 0, overBudget: true });
+      expect(policy.evaluate('behaviour/is_zero', policyInput({}), AT)).toMatchObject({ value: 0, overBudget: true });
       expect(policy.budgetOverruns()).toBe(1);
     });
 
@@ -292,7 +292,7 @@ export function describePolicyEngine(name: string, create: CreateEngine, nature:
       const policy = await load({ clock, config: { budget_ms: 5 } });
       expect(faultOf(() => policy.evaluate('behaviour/costly', policyInput({}), AT)).code).toBe('policy_budget');
       expect(policy.budgetOverruns()).toBe(1);
-      expect(policy.evaluate('behaviour/is_zero', policyInput({}), AT)).toEqual({ value: 0, overBudget: false });
+      expect(policy.evaluate('behaviour/is_zero', policyInput({}), AT)).toMatchObject({ value: 0, overBudget: false });
       clock.stepMs = 0;
       expect(policy.evaluate('behaviour/is_zero', policyInput({}), AT).value).toBe(0);
       expect(policy.budgetOverruns()).toBe(1);

@@ -129,7 +129,17 @@ function look(seen: Seen, statement: Statement): boolean {
       return member(seen, statement);
     case 'NotStmt':
       return passOver(seen, statement);
-    default:
+    case 'AssignVarOnceStmt':
+    case 'BlockStmt':
+    case 'BreakStmt':
+    case 'CallDynamicStmt':
+    case 'ObjectInsertOnceStmt':
+    case 'ObjectInsertStmt':
+    case 'ObjectMergeStmt':
+    case 'ResultSetAddStmt':
+    case 'ReturnLocalStmt':
+    case 'ScanStmt':
+    case 'WithStmt':
       return false;
   }
 }
@@ -166,7 +176,8 @@ function scalarOf({ strings }: Plan, statement: MakesNumber | StatementOf<'MakeN
       return { kind: 'constant', constant: null, step: undefined };
     case 'MakeNumberRefStmt':
       return { kind: 'constant', constant: { number: strings[statement.index] ?? '' }, step: statement };
-    default:
+    case 'AssignIntStmt':
+    case 'MakeNumberIntStmt':
       return { kind: 'constant', constant: { number: String(statement.value) }, step: statement };
   }
 }

@@ -120,30 +120,38 @@ function note(outline: Outline, key: string, constant: Scalar): void {
   outline.text += '?';
 }
 
+type OpenFields = Readonly<Partial<Record<Statement['type'], readonly string[]>>>;
+
+const OPEN: OpenFields = {
+  AssignVarOnceStmt: ['source'],
+  AssignVarStmt: ['source'],
+  EqualStmt: ['a', 'b'],
+  NotEqualStmt: ['a', 'b'],
+};
+
+const OPEN_IN_STATE: OpenFields = {
+  ObjectInsertOnceStmt: ['key', 'value'],
+  ObjectInsertStmt: ['key', 'value'],
+  SetAddStmt: ['value'],
+};
+
+const OPEN_WHERE_MANY: OpenFields = {
+  ...OPEN_IN_STATE,
+  ArrayAppendStmt: ['value'],
+  CallStmt: ['args'],
+  DotStmt: ['key'],
+};
+
 /** The fields whose texts may differ. */
 function openFields(statement: Statement, state: number, all: boolean): readonly string[] {
-  switch (statement.type) {
-    case 'EqualStmt':
-    case 'NotEqualStmt':
-      return ['a', 'b'];
-    case 'AssignVarOnceStmt':
-    case 'AssignVarStmt':
-      return ['source'];
-    case 'SetAddStmt':
-      return all || statement.set === state ? ['value'] : [];
-    case 'ObjectInsertStmt':
-    case 'ObjectInsertOnceStmt':
-      return all || statement.object === state ? ['key', 'value'] : [];
-    case 'ArrayAppendStmt':
-      return all ? ['value'] : [];
-    case 'DotStmt':
-      return all ? ['key'] : [];
-    case 'CallStmt':
-      return all ? ['args'] : [];
-    default:
-      return [];
-  }
+  const open = OPEN[statement.type];
+  if (open !== undefined) return open;
+  if (all) return OPEN_WHERE_MANY[statement.type] ?? NONE;
+  const changed = 'set' in statement ? statement.set : 'object' in statement ? statement.object : undefined;
+  return changed === state ? (OPEN_IN_STATE[statement.type] ?? NONE) : NONE;
 }
+
+const NONE: readonly string[] = [];
 
 function templateOf(scope: TemplateScope, all: boolean, { blocks, varies }: Cluster): Template {
   const slots: number[] = [];

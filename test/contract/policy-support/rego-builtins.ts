@@ -37,6 +37,9 @@ export function readSignatures(): readonly Signature[] {
   });
 }
 
+/** What may make texts of bytes that are no UTF-8: OPA's texts can hold those, ours have U+FFFD there. */
+export const DECODES = /^(base64(url)?|hex|urlquery)\.decode/;
+
 /** Texts that a builtin of that family may take. */
 export function textFor(random: Random, name: string): string | undefined {
   for (const [prefix, texts] of TEXTS) if (name.startsWith(prefix)) return random.pick(texts);
@@ -58,8 +61,8 @@ const TEXTS: readonly (readonly [string, readonly string[]])[] = [
   ['units.', ['10K', '1.5Mi', '100m', '0x1', '1e3', 'K', '5G', '-3', '10kb', '']],
   ['json.', ['{"a":1.0}', '[1,2', '"x"', '{"__proto__":{"a":[1e3]}}', 'null', '1 2', '0.10', '"\\ud83d\\ude00"', '01']],
   ['yaml.', ['a: 1', '[1, 2]', 'x: [', '"s"', 'a: {b: 1e3}', '- 1\n- yes', 'null']],
-  ['base64', ['aGk=', 'aGk', '_-8=', '////', '!', '', '8J+YgA==']],
-  ['hex.', ['616263', 'zz', 'ABC', 'ff', '']],
+  ['base64', ['aGk=', 'aGk', 'YQ=', '!', '', '8J+YgA==', '8J-YgA']],
+  ['hex.', ['616263', 'zz', 'ABC', '00', '']],
   ['urlquery.', ['a=1&b=2', 'a%20b', '%zz', 'a+b', '__proto__=1&a=&a=2']],
   ['uri.', ['https://u:p@h:80/p?q=1#f', '::', 'a b', '/p', 'mailto:x@y']],
   ['uuid.', ['6ba7b810-9dad-11d1-80b4-00c04fd430c8', '6ba7b810', 'urn:uuid:6ba7b810-9dad-11d1-80b4-00c04fd430c8']],

@@ -1,6 +1,6 @@
 import { toRegoText } from '../../../src/policy/values/text.ts';
 import type { Random } from '../../support/seed.ts';
-import { type Signature, textFor } from './rego-builtins.ts';
+import { DECODES, type Signature, textFor } from './rego-builtins.ts';
 import { FIELDS, KINDS, type Kind, literal, randomText } from './rego-literals.ts';
 
 /** What an expression may name. */
@@ -80,6 +80,8 @@ export function call(scope: Scope, kind: Kind, depth: number): string | undefine
 
 function operand(scope: Scope, name: string, kind: Kind, depth: number): string {
   const { random } = scope;
+  const decoded = DECODES.test(name) ? textFor(random, name) : undefined;
+  if (decoded !== undefined) return toRegoText(decoded);
   if (random.chance(0.08)) return read(scope, 'any');
   if (random.chance(0.6)) {
     const text = textFor(random, name);

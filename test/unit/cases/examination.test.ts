@@ -10,6 +10,7 @@ const config: ExamineParts['config'] = {
   policy: {
     engine: 'wasm',
     budget_ms: 5,
+    tenant_share: 0.25,
     memory_max_mb: 64,
     redirects: false,
     decisions: { default: { decision: 'authz/decision', limits: 'authz/limits', result: 'sallyport' } },

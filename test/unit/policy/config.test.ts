@@ -20,6 +20,7 @@ describe('policy config', () => {
       engine: 'js',
       decisions: { default: { decision: 'authz/decision', limits: 'authz/limits', result: 'sallyport' } },
       budget_ms: 5,
+      tenant_share: 0.25,
       memory_max_mb: 1_024,
       redirects: false,
     });
@@ -29,6 +30,8 @@ describe('policy config', () => {
     ['an unknown key', { shiny: 1 }, [' additionalProperties']],
     ['an unknown engine', { engine: 'v8' }, ['/engine enum']],
     ['no budget', { budget_ms: 0 }, ['/budget_ms exclusiveMinimum']],
+    ['a share of nothing', { tenant_share: 0 }, ['/tenant_share exclusiveMinimum']],
+    ['a share of two cores', { tenant_share: 2 }, ['/tenant_share maximum']],
     ['too much memory', { memory_max_mb: 4_096 }, ['/memory_max_mb maximum']],
     ['no decisions', { decisions: {} }, ['/decisions minProperties']],
     ['a decision without a result', { decisions: { default: { decision: 'a/b' } } }, ['/decisions/default required']],
@@ -65,6 +68,7 @@ describe('policy config', () => {
     engine: 'js',
     decisions: { default: DECISION },
     budget_ms: 5,
+    tenant_share: 0.25,
     memory_max_mb: 64,
     redirects: false,
   } as const;

@@ -189,7 +189,7 @@ describe('generated source', () => {
 
 function translationOf(document: unknown, trace: boolean) {
   try {
-    return translatePlan(readPlan(Buffer.from(JSON.stringify(document))), { trace });
+    return translatePlan(readPlan(Buffer.from(JSON.stringify(document))), { trace, leastIndexed: 2 });
   } catch (error) {
     expect(error).toBeInstanceOf(PolicyLoadError);
     expect(error).toMatchObject({ code: 'invalid_plan' });
