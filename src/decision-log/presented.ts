@@ -57,7 +57,8 @@ const KNOWN = new WeakMap<Principal['claims'], { readonly principal: Principal; 
 
 function presentedOnlyBy(principal: Principal): PresentedCredentials | undefined {
   const known = KNOWN.get(principal.claims);
-  if (known !== undefined && isSame(known.principal, principal)) return presented(known.found, known.principal);
+  if (known !== undefined && (known.principal === principal || isSame(known.principal, principal)))
+    return presented(known.found, known.principal);
   const collected = new Collected();
   collected.addToken(principal.credentials[0]?.presented ?? '');
   const found = collected.finish();

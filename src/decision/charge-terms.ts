@@ -1,4 +1,5 @@
 import { invalidCharges, MAX_TEXT, natural, oneOf, optional, positive, text } from './charge-fields.ts';
+import { createKnownCharges } from './known-charges.ts';
 import { quoted } from './errors.ts';
 import { isObject } from './json.ts';
 
@@ -92,18 +93,21 @@ export const CHARGE_KEYS: ReadonlySet<string> = new Set([
 
 /**
  * Reads one charge of a `limits` result. Throws a `RequestFault` `invalid_charges` for whatever is unclear, and for a
- * limit whose arithmetic would leave 0 … 2^53 − 1. A frozen value is read once: results are shared between requests.
+ * limit whose arithmetic would leave 0 … 2^53 − 1. Equal charges have the same terms, as long as they come often.
  */
 export function parseChargeTerms(value: unknown): ChargeTerms {
   if (!isObject(value)) throw invalidCharges('a charge is not an object');
-  const known = KNOWN.get(value);
+  const known = FROZEN.get(value) ?? LATELY.find(value);
   if (known !== undefined) return known;
   const terms = readTerms(value);
-  if (Object.isFrozen(value)) KNOWN.set(value, terms);
+  if (!Object.isFrozen(value)) return LATELY.add(value, terms);
+  FROZEN.set(value, terms);
   return terms;
 }
 
-const KNOWN = new WeakMap<object, ChargeTerms>();
+/** Results that requests share. */
+const FROZEN = new WeakMap<object, ChargeTerms>();
+const LATELY = createKnownCharges(readTerms);
 
 type Fields = { readonly [key: string]: unknown };
 

@@ -1,7 +1,7 @@
 import type { AccessRequest } from './access-request.ts';
 import type { QuotaState } from './charges.ts';
 import type { JsonObject, JsonValue } from './json.ts';
-import type { Inspected } from './ports.ts';
+import type { Inspected, MatchedRoute } from './ports.ts';
 import type { Peer, Principal } from './principal.ts';
 
 /**
@@ -123,21 +123,42 @@ class RequestInput implements PolicyInput {
 
 const PLUGIN_VERSION: JsonObject = { encoding: 'protojson', ext_authz: 'v3' };
 
-function routeInput(inspected: Inspected): JsonValue {
-  const { route } = inspected;
-  if (route === null) return null;
-  return {
-    name: route.name,
-    tenant: route.tenant,
-    model: route.model,
-    operation: route.operation,
-    params: route.params,
-  };
+function routeInput({ route }: Inspected): JsonValue {
+  return route === null ? null : sharedRoute(route);
 }
 
 /** Claims, but never the token: `input` holds no credential. */
 export function identityInput(principal: Principal | undefined): JsonObject {
-  if (principal === undefined) return ANONYMOUS;
+  return principal === undefined ? ANONYMOUS : sharedIdentity(principal);
+}
+
+/**
+ * What is made of a frozen object, which stands for many requests and in no part ever changes, stands for as many, and is
+ * frozen too.
+ */
+function onceEach<Source extends object>(make: (source: Source) => JsonObject): (source: Source) => JsonObject {
+  const made = new WeakMap<Source, JsonObject>();
+  return (source) => {
+    const known = made.get(source);
+    if (known !== undefined) return known;
+    if (!Object.isFrozen(source)) return make(source);
+    const first = Object.freeze(make(source));
+    made.set(source, first);
+    return first;
+  };
+}
+
+const sharedRoute = onceEach(({ name, tenant, model, operation, params }: MatchedRoute) => ({
+  name,
+  tenant,
+  model,
+  operation,
+  params,
+}));
+
+const sharedIdentity = onceEach(toIdentity);
+
+function toIdentity(principal: Principal): JsonObject {
   return {
     kind: principal.kind,
     subject: principal.subject,

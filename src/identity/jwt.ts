@@ -209,6 +209,8 @@ interface Verified {
   readonly kid: string | undefined;
   readonly claims: TokenClaims;
   readonly principal: Omit<Principal, 'credentials'>;
+  /** With its credential, as it was presented last. */
+  presented: Principal | undefined;
 }
 
 function toVerified({ issuer, kid, claims }: Unverified): Verified {
@@ -217,23 +219,33 @@ function toVerified({ issuer, kid, claims }: Unverified): Verified {
     kid,
     claims,
     principal: toTokenPrincipal(claims, issuer.settings.issuer, issuer.demo),
+    presented: undefined,
   };
 }
 
-function toFound({ issuer, kid, principal }: Verified, bearer: Bearer, peer: Peer | null): Found {
-  const credential: Credential = {
+function toFound(verified: Verified, bearer: Bearer, peer: Peer | null): Found {
+  return {
+    kind: 'verified',
+    principal: toPrincipal(verified, bearer),
+    peer,
+    stripHeaders: verified.issuer.stripHeaders,
+  };
+}
+
+/** One frozen object for all requests that present the token in the same way, so that much can be known by it. */
+function toPrincipal(verified: Verified, { header }: Bearer): Principal {
+  const { presented, principal, issuer, kid } = verified;
+  if (presented?.credentials[0]?.presented === header) return presented;
+  const credential: Credential = Object.freeze({
     kind: 'jwt',
     issuer: issuer.settings.issuer,
     ...(kid === undefined ? {} : { keyId: kid }),
     header: 'authorization',
-    presented: bearer.header,
-  };
-  return {
-    kind: 'verified',
-    principal: { ...principal, credentials: [credential] },
-    peer,
-    stripHeaders: issuer.stripHeaders,
-  };
+    // A copy: a text of a request is a slice of its message, which it would keep.
+    presented: Buffer.from(header).toString(),
+  });
+  verified.presented = Object.freeze({ ...principal, credentials: Object.freeze([credential]) });
+  return verified.presented;
 }
 
 const BOUND = 'the token is bound to a key and was presented as a bearer token';

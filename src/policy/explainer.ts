@@ -14,7 +14,6 @@ import { createRuleTracer } from './plan/rule-tracer.ts';
 import { createPlaces, type PlaceOf } from './plan/source-places.ts';
 import { translatePlan } from './plan/translate.ts';
 import type { TracePosition } from './plan/translation.ts';
-import { parsePlan } from './plan-reader.ts';
 import { neededOf } from './policy-checks.ts';
 import { projectInput } from './projection.ts';
 import { isObject, memberOf } from './values/object.ts';
@@ -103,9 +102,7 @@ function watch({ plan: bytes, rego }: ExplainedPolicy): Watched {
   const plan = readPlan(bytes);
   // Rules that an index leaves out would not be seen to fail.
   const translation = translatePlan(plan, { trace: true, index: false });
-  const readers = [...projectInput(parsePlan(bytes))].map(
-    ([name, projection]) => [name, createInputReader(projection)] as const,
-  );
+  const readers = [...projectInput(plan)].map(([name, projection]) => [name, createInputReader(projection)] as const);
   return {
     evaluator: createEvaluator({ translation, builtins: BUILTINS }),
     readers: new Map(readers),

@@ -14,19 +14,41 @@ export type ReadInput = (input: PolicyInput) => PlainObject;
  * digit, `undefined` members are left out, a lone surrogate becomes U+FFFD as it would in UTF-8.
  */
 export function createInputReader(projection: Projection): ReadInput {
-  const members: { readonly name: InputMember; readonly part: Part }[] = [];
+  const members: { readonly name: InputMember; readonly read: (value: JsonValue) => Value }[] = [];
   for (const name of INPUT_MEMBERS) {
-    const part = projection === 'whole' ? 'whole' : projection.members.get(name);
-    if (part !== undefined) members.push({ name, part: toPart(part) });
+    const projected = projection === 'whole' ? 'whole' : projection.members.get(name);
+    if (projected === undefined) continue;
+    const part = toPart(projected);
+    const read = part === 'whole' ? readWhole : (value: JsonValue): Value => readPart(value, part, 1);
+    members.push({ name, read: SHARED.has(name) ? onceEach(read) : read });
   }
   return (input) => {
     const object: { [name: string]: Value } = {};
-    for (const { name, part } of members) {
+    for (const { name, read } of members) {
       const value = input[name]();
-      if (value !== undefined) object[name] = part === 'whole' ? toValue(value, 1) : readPart(value, part, 1);
+      if (value !== undefined) object[name] = read(value);
     }
     return object;
   };
+}
+
+/** What may be one frozen object for many requests; it never changes in any of its parts. */
+const SHARED: ReadonlySet<InputMember> = new Set(['route', 'identity']);
+
+function onceEach(read: (value: JsonValue) => Value): (value: JsonValue) => Value {
+  const known = new WeakMap<object, Value>();
+  return (value) => {
+    if (typeof value !== 'object' || value === null) return read(value);
+    const before = known.get(value);
+    if (before !== undefined) return before;
+    const made = read(value);
+    if (Object.isFrozen(value)) known.set(value, made);
+    return made;
+  };
+}
+
+function readWhole(value: JsonValue): Value {
+  return toValue(value, 1);
 }
 
 /** What an entrypoint can read of a value: all of it, or members by name. */

@@ -1,7 +1,6 @@
 import { readPlan } from './plan/plan-reader.ts';
 import { translatePlan } from './plan/translate.ts';
 import type { Translation } from './plan/translation.ts';
-import { parsePlan } from './plan-reader.ts';
 import { type Projection, projectInput } from './projection.ts';
 
 /** What is made of a plan once, in whichever thread: it can be sent to another. */
@@ -17,12 +16,12 @@ export interface PreparedPolicy {
 
 /** Throws a `PolicyLoadError` `invalid_plan`. */
 export function preparePolicy(plan: Uint8Array): PreparedPolicy {
-  const parsed = parsePlan(plan);
+  const read = readPlan(plan);
   return {
-    entrypoints: parsed.entrypoints,
-    builtins: parsed.builtins,
-    texts: new Set(parsed.strings),
-    projections: projectInput(parsed),
-    translation: translatePlan(readPlan(plan)),
+    entrypoints: read.plans.map(({ name }) => name),
+    builtins: [...read.builtins.keys()],
+    texts: new Set(read.strings),
+    projections: projectInput(read),
+    translation: translatePlan(read),
   };
 }

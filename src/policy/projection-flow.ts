@@ -1,15 +1,5 @@
 import { type Growth, MAX_PATH_DEPTH, memberOf, mergeReads, type Reads, readWhole } from './input-reads.ts';
-import {
-  local,
-  type Operand,
-  operand,
-  optionalList,
-  type PlanBlock,
-  type PlanUnit,
-  type PolicyPlan,
-  parseBlock,
-  parseBlocks,
-} from './plan-reader.ts';
+import type { Block, Operand, Plan, PlanUnit, Statement, StatementOf } from './plan/plan.ts';
 
 /** Walks a unit once with what is known of its callees, and adds what it finds to the reads of its parameters. */
 export type Flow = () => void;
@@ -22,9 +12,14 @@ export interface Callees {
 }
 
 export interface FlowParts {
-  readonly plan: PolicyPlan;
+  readonly plan: Pick<Plan, 'strings'>;
   readonly callees: Callees;
   readonly growth: Growth;
+}
+
+/** A rule, or an entrypoint, whose parameters are the locals of `input` and `data`. */
+export interface FlowUnit extends Pick<PlanUnit, 'blocks'> {
+  readonly params: readonly number[];
 }
 
 /** A path below one of the unit's parameters: the node that collects its reads, and how deep it lies. */
@@ -35,7 +30,6 @@ interface Alias {
 
 type Aliases = ReadonlySet<Alias>;
 type Held = Map<number, Aliases>;
-type Fields = { readonly [field: string]: unknown };
 
 const NONE: Aliases = new Set();
 const MAX_ALIASES = 256;
@@ -44,7 +38,7 @@ const MAX_ALIASES = 256;
  * What each local may hold is followed statement by statement: an assignment replaces it, and behind a block, which may
  * have been left at any point, a local holds what it held before or anything it was given within.
  */
-export function createFlow(unit: PlanUnit, params: readonly Reads[], { plan, callees, growth }: FlowParts): Flow {
+export function createFlow(unit: FlowUnit, params: readonly Reads[], { plan, callees, growth }: FlowParts): Flow {
   const interned = new Map<Reads, Alias>();
   const start: Held = new Map();
   for (const [position, param] of unit.params.entries()) {
@@ -86,13 +80,13 @@ export function createFlow(unit: PlanUnit, params: readonly Reads[], { plan, cal
   const readOperand = (source: Operand): void => {
     for (const { reads } of aliasesOf(source)) readWhole(reads, growth);
   };
-  const readField = (fields: Fields, name: string): void => readOperand(operand(fields[name], name));
-  const readLocal = (fields: Fields, name: string): void =>
-    readOperand({ kind: 'local', local: local(fields[name], name) });
-  const forget = (fields: Fields, name: string): void => assign(local(fields[name], name), NONE);
+  const readLocal = (source: number): void => {
+    for (const { reads } of held.get(source) ?? NONE) readWhole(reads, growth);
+  };
+  const forget = (target: number): void => assign(target, NONE);
 
   /** Walks a block that may be left at any statement. */
-  function nested(block: PlanBlock): void {
+  function nested(block: Block): void {
     const before = new Map(held);
     given.push(new Map());
     walk(block);
@@ -102,7 +96,7 @@ export function createFlow(unit: PlanUnit, params: readonly Reads[], { plan, cal
   }
 
   /** A block that runs any number of times begins with whatever an earlier turn left behind. */
-  function loop(block: PlanBlock): void {
+  function loop(block: Block): void {
     for (;;) {
       const before = sizeOf(held);
       nested(block);
@@ -110,10 +104,7 @@ export function createFlow(unit: PlanUnit, params: readonly Reads[], { plan, cal
     }
   }
 
-  function dot(fields: Fields): void {
-    const source = operand(fields['source'], 'DotStmt source');
-    const key = operand(fields['key'], 'DotStmt key');
-    const target = local(fields['target'], 'DotStmt target');
+  function dot({ source, key, target }: StatementOf<'DotStmt'>): void {
     const name = key.kind === 'string' ? plan.strings[key.index] : undefined;
     if (name === undefined) {
       readOperand(source);
@@ -139,121 +130,115 @@ export function createFlow(unit: PlanUnit, params: readonly Reads[], { plan, cal
     }
   }
 
-  function compare(fields: Fields): void {
-    const a = operand(fields['a'], 'a');
-    const b = operand(fields['b'], 'b');
+  function compare({ a, b }: StatementOf<'EqualStmt' | 'NotEqualStmt'>): void {
     // Against a constant text or boolean an object compares the same however many members it has.
     if (a.kind !== 'local' || b.kind !== 'local') return;
     readOperand(a);
     readOperand(b);
   }
 
-  function call(fields: Fields): void {
-    const args = optionalList(fields['args'], 'CallStmt args').map((arg) => operand(arg, 'CallStmt args'));
-    const callee = typeof fields['func'] === 'string' ? callees.functions.get(fields['func']) : undefined;
-    // A builtin is no function of the plan: it reads its arguments whole.
-    passOn(args, callee ?? []);
-    forget(fields, 'result');
-  }
-
-  function callDynamic(fields: Fields): void {
-    const args = optionalList(fields['args'], 'CallDynamicStmt args').map(
-      (arg): Operand => ({ kind: 'local', local: local(arg, 'CallDynamicStmt args') }),
+  function callDynamic({ args, path, result }: StatementOf<'CallDynamicStmt'>): void {
+    passOn(
+      args.map((local): Operand => ({ kind: 'local', local })),
+      callees.any,
     );
-    passOn(args, callees.any);
-    for (const step of optionalList(fields['path'], 'CallDynamicStmt path')) readOperand(operand(step, 'path'));
-    forget(fields, 'result');
+    for (const step of path) readOperand(step);
+    forget(result);
   }
 
-  function walk(block: PlanBlock): void {
-    for (const { type, fields } of block) {
-      switch (type) {
-        case 'DotStmt':
-          dot(fields);
-          break;
-        case 'AssignVarStmt':
-        case 'AssignVarOnceStmt':
-          assign(local(fields['target'], 'target'), aliasesOf(operand(fields['source'], 'source')));
-          break;
-        case 'EqualStmt':
-        case 'NotEqualStmt':
-          compare(fields);
-          break;
-        case 'CallStmt':
-          call(fields);
-          break;
-        case 'CallDynamicStmt':
-          callDynamic(fields);
-          break;
-        case 'BlockStmt':
-          for (const inner of parseBlocks(fields['blocks'], 'BlockStmt blocks')) nested(inner);
-          break;
-        case 'NotStmt':
-          nested(parseBlock(fields['block'], 'NotStmt block'));
-          break;
-        case 'ScanStmt':
-          readLocal(fields, 'source');
-          forget(fields, 'key');
-          forget(fields, 'value');
-          loop(parseBlock(fields['block'], 'ScanStmt block'));
-          break;
-        case 'WithStmt':
-          // The local is rebuilt around the new value: all that it held is read.
-          readLocal(fields, 'local');
-          readField(fields, 'value');
-          nested(parseBlock(fields['block'], 'WithStmt block'));
-          break;
-        // An object stays an object, a list a list, and what is absent stays so.
-        case 'IsArrayStmt':
-        case 'IsObjectStmt':
-        case 'IsSetStmt':
-        case 'IsDefinedStmt':
-        case 'IsUndefinedStmt':
-        case 'BreakStmt':
-        case 'NopStmt':
-          break;
-        case 'LenStmt':
-          readField(fields, 'source');
-          forget(fields, 'target');
-          break;
-        case 'ArrayAppendStmt':
-          readField(fields, 'value');
-          readLocal(fields, 'array');
-          break;
-        case 'SetAddStmt':
-          readField(fields, 'value');
-          readLocal(fields, 'set');
-          break;
-        case 'ObjectInsertStmt':
-        case 'ObjectInsertOnceStmt':
-          readField(fields, 'key');
-          readField(fields, 'value');
-          readLocal(fields, 'object');
-          break;
-        case 'ObjectMergeStmt':
-          readLocal(fields, 'a');
-          readLocal(fields, 'b');
-          forget(fields, 'target');
-          break;
-        case 'ReturnLocalStmt':
-          readLocal(fields, 'source');
-          break;
-        case 'ResultSetAddStmt':
-          readLocal(fields, 'value');
-          break;
-        case 'AssignIntStmt':
-        case 'MakeArrayStmt':
-        case 'MakeNullStmt':
-        case 'MakeNumberIntStmt':
-        case 'MakeNumberRefStmt':
-        case 'MakeObjectStmt':
-        case 'MakeSetStmt':
-        case 'ResetLocalStmt':
-          forget(fields, 'target');
-          break;
-        default:
-          unclear();
-      }
+  function walk(block: Block): void {
+    for (const statement of block) step(statement);
+  }
+
+  function step(statement: Statement): void {
+    switch (statement.type) {
+      case 'DotStmt':
+        dot(statement);
+        return;
+      case 'AssignVarStmt':
+      case 'AssignVarOnceStmt':
+        assign(statement.target, aliasesOf(statement.source));
+        return;
+      case 'EqualStmt':
+      case 'NotEqualStmt':
+        compare(statement);
+        return;
+      case 'CallStmt':
+        // A builtin is no function of the plan: it reads its arguments whole.
+        passOn(statement.args, callees.functions.get(statement.func) ?? []);
+        forget(statement.result);
+        return;
+      case 'CallDynamicStmt':
+        callDynamic(statement);
+        return;
+      case 'BlockStmt':
+        for (const inner of statement.blocks) nested(inner);
+        return;
+      case 'NotStmt':
+        nested(statement.block);
+        return;
+      case 'ScanStmt':
+        readLocal(statement.source);
+        forget(statement.key);
+        forget(statement.value);
+        loop(statement.block);
+        return;
+      case 'WithStmt':
+        // The local is rebuilt around the new value: all that it held is read.
+        readLocal(statement.local);
+        readOperand(statement.value);
+        nested(statement.block);
+        return;
+      // An object stays an object, a list a list, and what is absent stays so.
+      case 'IsArrayStmt':
+      case 'IsObjectStmt':
+      case 'IsSetStmt':
+      case 'IsDefinedStmt':
+      case 'IsUndefinedStmt':
+      case 'BreakStmt':
+      case 'NopStmt':
+        return;
+      case 'LenStmt':
+        readOperand(statement.source);
+        forget(statement.target);
+        return;
+      case 'ArrayAppendStmt':
+        readOperand(statement.value);
+        readLocal(statement.array);
+        return;
+      case 'SetAddStmt':
+        readOperand(statement.value);
+        readLocal(statement.set);
+        return;
+      case 'ObjectInsertStmt':
+      case 'ObjectInsertOnceStmt':
+        readOperand(statement.key);
+        readOperand(statement.value);
+        readLocal(statement.object);
+        return;
+      case 'ObjectMergeStmt':
+        readLocal(statement.a);
+        readLocal(statement.b);
+        forget(statement.target);
+        return;
+      case 'ReturnLocalStmt':
+        readLocal(statement.source);
+        return;
+      case 'ResultSetAddStmt':
+        readLocal(statement.value);
+        return;
+      case 'AssignIntStmt':
+      case 'MakeArrayStmt':
+      case 'MakeNullStmt':
+      case 'MakeNumberIntStmt':
+      case 'MakeNumberRefStmt':
+      case 'MakeObjectStmt':
+      case 'MakeSetStmt':
+      case 'ResetLocalStmt':
+        forget(statement.target);
+        return;
+      default:
+        statement satisfies never;
     }
   }
 

@@ -1,6 +1,6 @@
 import { type Growth, mergeReads, newReads, type Reads } from './input-reads.ts';
-import type { PlanUnit, PolicyPlan } from './plan-reader.ts';
-import { type Callees, createFlow, type Flow } from './projection-flow.ts';
+import type { Plan } from './plan/plan.ts';
+import { type Callees, createFlow, type Flow, type FlowUnit } from './projection-flow.ts';
 
 /**
  * Which part of a value can be read: all of it, or the named members only. A node without members stands for a value
@@ -12,17 +12,19 @@ export type Projection = 'whole' | { readonly members: ReadonlyMap<string, Proje
  * Which part of `input` each entrypoint can read. INVARIANT: never less than it reads; where the plan is unclear the
  * answer is `whole`.
  */
-export function projectInput(plan: PolicyPlan): ReadonlyMap<string, Projection> {
+export function projectInput(plan: Pick<Plan, 'strings' | 'plans' | 'functions'>): ReadonlyMap<string, Projection> {
   const growth: Growth = { count: 0 };
   const callees: Callees = { functions: new Map(), any: [] };
   const flows: Flow[] = [];
-  const add = (unit: PlanUnit): readonly Reads[] => {
+  const add = (unit: FlowUnit): readonly Reads[] => {
     const reads = unit.params.map(() => newReads());
     flows.push(createFlow(unit, reads, { plan, callees, growth }));
     return reads;
   };
-  for (const [name, unit] of plan.functions) callees.functions.set(name, add(unit));
-  const entrypoints = [...plan.plans].map(([name, unit]) => [name, add(unit)[0] ?? newReads()] as const);
+  for (const unit of plan.functions) callees.functions.set(unit.name, add(unit));
+  const entrypoints = plan.plans.map(
+    ({ name, blocks }) => [name, add({ blocks, params: [0, 1] })[0] ?? newReads()] as const,
+  );
 
   // Reads flow from functions to their callers until nothing more does; all of it only grows, to a bounded depth.
   for (let before = -1; before !== growth.count; ) {

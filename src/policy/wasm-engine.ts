@@ -1,6 +1,5 @@
 import { RequestFault } from '../decision/errors.ts';
 import type { PolicyInput } from '../decision/input.ts';
-import { isObject } from '../decision/json.ts';
 import type { Clock, Evaluation, Instant } from '../decision/ports.ts';
 import { BUILTINS } from './builtins/all.ts';
 import type { PolicyConfig } from './config.ts';
@@ -10,14 +9,10 @@ import { createInputWriter, type WriteInput } from './input-text.ts';
 import { createInstancePool, type InstancePool } from './instance-pool.ts';
 import { toError } from './opa-abi.ts';
 import { EvaluationFault, type WasmInstance } from './opa-wasm.ts';
-import { type PolicyPlan, parsePlan } from './plan-reader.ts';
-import {
-  type CompiledPolicy,
-  FORBIDDEN_BUILTINS,
-  type LoadedPolicy,
-  type PolicyEngine,
-  PolicyLoadError,
-} from './policy-engine.ts';
+import type { Plan } from './plan/plan.ts';
+import { readPlan } from './plan/plan-reader.ts';
+import { dataText, demandEntrypoints, neededOf, quoted, refuseForbidden, refuseUnknown } from './policy-checks.ts';
+import { type CompiledPolicy, type LoadedPolicy, type PolicyEngine, PolicyLoadError } from './policy-engine.ts';
 import { projectedPaths, projectInput } from './projection.ts';
 import { createResultReader, type ReadResult } from './result-text.ts';
 
@@ -39,18 +34,13 @@ export interface WasmEngineParts {
  * host builtin fail has no answer (strict errors); a builtin that Wasm has natively fails silently there.
  */
 export function createWasmEngine({ config, clock, randomBytes, pause, onSpareFailure }: WasmEngineParts): PolicyEngine {
-  const needed = Object.values(config.decisions).flatMap(({ decision, limits }) =>
-    limits === undefined ? [decision] : [decision, limits],
-  );
-  const strict = new Set(
-    Object.values(config.decisions).flatMap(({ limits }) => (limits === undefined ? [] : [limits])),
-  );
+  const { names: needed, strict } = neededOf(config.decisions);
 
   return {
     load: async (policy) => {
-      const plan = parsePlan(policy.plan);
-      checkBuiltins(plan.builtins);
-      checkData(policy.data);
+      const plan = readPlan(policy.plan);
+      refuseForbidden([...plan.builtins.keys()]);
+      dataText(policy.data);
       const host = createHost({ builtins: BUILTINS, randomBytes });
       const module = await compile(policy);
       const pool = createInstancePool({
@@ -81,7 +71,7 @@ interface Entrypoint {
 }
 
 interface LoadedParts {
-  readonly plan: PolicyPlan;
+  readonly plan: Plan;
   readonly pool: InstancePool;
   readonly host: Host;
   readonly clock: Clock;
@@ -158,7 +148,7 @@ function toLoadedPolicy({ plan, pool, host, clock, strict, budgetMs }: LoadedPar
   }
 
   return {
-    entrypoints: plan.entrypoints,
+    entrypoints: plan.plans.map(({ name }) => name),
     evaluate,
     evaluateText,
     inputPaths: (name) => paths.get(name) ?? [],
@@ -209,35 +199,19 @@ async function compile({ wasm }: CompiledPolicy): Promise<WebAssembly.Module> {
   }
 }
 
-function checkBuiltins(names: readonly string[]): void {
-  for (const name of names) {
-    if (FORBIDDEN_BUILTINS.has(name)) {
-      throw new PolicyLoadError(
-        'forbidden_builtin',
-        `the policy calls \`${name}\`, which no policy may: remove the call`,
-      );
-    }
-  }
-}
-
 /** The module must answer for the same names as the plan that projection was made from. */
-function checkAgreement(plan: PolicyPlan, instance: WasmInstance, needed: readonly string[]): void {
-  checkBuiltins(instance.hostBuiltins);
+function checkAgreement(plan: Plan, instance: WasmInstance, needed: readonly string[]): void {
+  refuseForbidden(instance.hostBuiltins);
+  refuseUnknown(instance.hostBuiltins, BUILTINS);
   for (const name of instance.hostBuiltins) {
-    if (!BUILTINS.has(name)) {
-      throw new PolicyLoadError(
-        'unknown_builtin',
-        `the policy calls \`${name}\`, which is not supported: remove the call`,
-      );
-    }
-    if (!plan.builtins.includes(name)) {
+    if (!plan.builtins.has(name)) {
       throw new PolicyLoadError(
         'plan_wasm_disagree',
         `\`policy.wasm\` calls \`${name}\`, \`plan.json\` does not: build both anew`,
       );
     }
   }
-  const inPlan = [...plan.entrypoints].sort();
+  const inPlan = plan.plans.map(({ name }) => name).sort();
   const inModule = [...instance.entrypoints.keys()].sort();
   if (inPlan.join('\n') !== inModule.join('\n')) {
     throw new PolicyLoadError(
@@ -245,26 +219,5 @@ function checkAgreement(plan: PolicyPlan, instance: WasmInstance, needed: readon
       `\`plan.json\` has the entrypoints ${quoted(inPlan)}, \`policy.wasm\` has ${quoted(inModule)}: build both anew`,
     );
   }
-  for (const name of needed) {
-    if (!plan.plans.has(name)) {
-      throw new PolicyLoadError(
-        'missing_entrypoint',
-        `the policy has no entrypoint \`${name}\`, only ${quoted(inPlan)}`,
-      );
-    }
-  }
-}
-
-function quoted(names: readonly string[]): string {
-  return names.length === 0 ? 'none' : names.map((name) => `\`${name}\``).join(', ');
-}
-
-function checkData(data: Uint8Array): void {
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(data));
-  } catch (cause) {
-    throw new PolicyLoadError('invalid_data', '`data.json` is not JSON', { cause });
-  }
-  if (!isObject(value)) throw new PolicyLoadError('invalid_data', '`data.json` is not an object');
+  demandEntrypoints(needed, inPlan);
 }

@@ -32,11 +32,15 @@ const ROUNDS = 3;
 /** One evaluation of the same policies by OPA, Wasm and JavaScript, and what it takes until one answers. */
 export function createPolicyRows(tools: RowTools): Readonly<Record<PolicyRowName, () => Promise<Row>>> {
   const { count, folder, started } = tools;
-  const rules = () => equalityRules(count(10_000));
+  let rules: Promise<WrittenPolicy> | undefined;
+  const writtenRules = (): Promise<WrittenPolicy> => {
+    rules ??= writePolicy(folder, equalityRules(count(10_000)));
+    return rules;
+  };
 
-  async function evaluations(policy: MeasuredPolicy): Promise<Row> {
+  async function evaluations({ policy, files }: WrittenPolicy): Promise<Row> {
+    const task = await started(startTask('policy-evaluations.ts', [files]));
     const bench = await createOpaBench(folder, policy);
-    const task = await started(startTask('policy-evaluations.ts', [await writePolicy(folder, policy)]));
     return {
       warmsOnce: true,
       rounds: ROUNDS,
@@ -48,11 +52,11 @@ export function createPolicyRows(tools: RowTools): Readonly<Record<PolicyRowName
   }
 
   return {
-    policy_tenant: () => evaluations(tenantPolicy()),
-    policy_rbac_1000_roles: () => evaluations(rbacPolicy(count(1_000))),
-    policy_ten_regexes: () => evaluations(regexPolicy()),
-    policy_10000_rules: () => evaluations(rules()),
-    policy_100000_tenants: () => evaluations(manyTenants(count(100_000))),
+    policy_tenant: async () => evaluations(await writePolicy(folder, tenantPolicy())),
+    policy_rbac_1000_roles: async () => evaluations(await writePolicy(folder, rbacPolicy(count(1_000)))),
+    policy_ten_regexes: async () => evaluations(await writePolicy(folder, regexPolicy())),
+    policy_10000_rules: async () => evaluations(await writtenRules()),
+    policy_100000_tenants: async () => evaluations(await writePolicy(folder, manyTenants(count(100_000)))),
 
     data_swap_12_mb: async () => {
       const large = (text: string): string => withManyTenants(text, count(DATA_BYTES));
@@ -60,16 +64,16 @@ export function createPolicyRows(tools: RowTools): Readonly<Record<PolicyRowName
         writeBytes(folder, name, [Buffer.from(await archiveOf(name, large))]),
       );
       const task = await started(startTask('data-swap.ts', await Promise.all(files)));
-      return { measure: (round) => task.run({ round }) };
+      return { warmsOnce: true, measure: (round) => task.run({ round }) };
     },
 
     activation_10000_rules: async () => {
-      const policy = await writePolicy(folder, rules());
+      const { files } = await writtenRules();
       return {
         warmsOnce: true,
         rounds: ROUNDS,
         measure: async () => {
-          const task = await startTask('rules-activation.ts', [policy]);
+          const task = await startTask('rules-activation.ts', [files]);
           try {
             return await task.run({});
           } finally {
@@ -81,9 +85,15 @@ export function createPolicyRows(tools: RowTools): Readonly<Record<PolicyRowName
   };
 }
 
-/** What OPA makes of a policy, its data and its questions as files of a folder. */
-async function writePolicy(folder: string, { rego, data, ...questions }: MeasuredPolicy): Promise<string> {
+interface WrittenPolicy {
+  readonly policy: MeasuredPolicy;
+  /** The folder with what OPA makes of it, its data and its questions. */
+  readonly files: string;
+}
+
+async function writePolicy(folder: string, policy: MeasuredPolicy): Promise<WrittenPolicy> {
   const own = await mkdtemp(join(folder, 'policy-'));
+  const { rego, data, ...questions } = policy;
   const compiled = compilePolicy({ rego: { 'policy.rego': rego }, entrypoints: [questions.entrypoint], data });
   const files = {
     'plan.json': compiled.plan,
@@ -92,5 +102,5 @@ async function writePolicy(folder: string, { rego, data, ...questions }: Measure
     'questions.json': JSON.stringify(questions),
   };
   for (const [name, content] of Object.entries(files)) await writeFile(join(own, name), content);
-  return own;
+  return { policy, files: own };
 }

@@ -25,7 +25,7 @@ function generated(): string {
 }
 
 const REGO = `${readFileSync(new URL('./fixtures/slow.rego', import.meta.url), 'utf8')}\n${generated()}\n`;
-const BOMBS = [...REGO.matchAll(/^bomb\("(.+)"\)/gm)].map(([, name = '']) => name);
+const BOMBS = [...REGO.matchAll(/^bomb\("([^"]+)"\)/gm)].map(([, name = '']) => name);
 
 const HOSTILE: { readonly [name: string]: JsonValue } = {
   text: 'a'.repeat(50_000),
@@ -55,14 +55,14 @@ describeWith(['opa'], 'a policy that is too slow', () => {
   }
 
   /** The core with the real engine: a request names the bomb that its evaluation is, and its tenant. */
-  function ask(policy: LoadedPolicy, ports: Partial<AuthorizePorts> = {}) {
+  function ask(policy: LoadedPolicy, hostile: typeof HOSTILE, ports: Partial<AuthorizePorts> = {}) {
     let bomb: string | undefined;
     const current: Generation = generation(
       {},
       {
         inspect: () => inspected(),
         evaluate: (entrypoint, _input, at) =>
-          policy.evaluate(entrypoint, policyInput({ attributes: bomb === undefined ? {} : { ...HOSTILE, bomb } }), at),
+          policy.evaluate(entrypoint, policyInput({ attributes: bomb === undefined ? {} : { ...hostile, bomb } }), at),
       },
     );
     const { authorize } = core({
@@ -78,10 +78,10 @@ describeWith(['opa'], 'a policy that is too slow', () => {
   }
 
   it('is denied, whatever it does, and the process lives with the memory it had', async () => {
-    const request = ask(await load(threadCpuMs));
+    const request = ask(await load(threadCpuMs), HOSTILE);
     expect(BOMBS.length).toBeGreaterThan(20);
     const told: string[] = [];
-    const rounds = caseCount(3);
+    const rounds = caseCount(2);
     const before = process.memoryUsage().rss;
     for (let round = 0; round < rounds; round += 1) {
       for (const bomb of BOMBS) {
@@ -102,30 +102,36 @@ describeWith(['opa'], 'a policy that is too slow', () => {
   it.each([50, 500])(
     'of one tenant, %i times a second, takes its share and nothing of the others’',
     async (perSecond) => {
-      const seconds = caseCount(10);
+      const seconds = caseCount(4);
       // Stepped: each look, after 10,000 steps, finds 0.1 ms gone.
       let cpuMs = 0;
       const clock = createManualClock();
       const spent = new Map<string | undefined, number>();
       const share = createTenantShare({ share: SHARE });
-      const request = ask(await load(() => (cpuMs += 0.1)), {
-        clock,
-        policyShare: {
-          admits: share.admits,
-          spend: (principal, steps, at) => {
-            spent.set(principal?.tenant, (spent.get(principal?.tenant) ?? 0) + steps);
-            share.spend(principal, steps, at);
+      const request = ask(
+        await load(() => (cpuMs += 0.1)),
+        {},
+        {
+          clock,
+          policyShare: {
+            admits: share.admits,
+            spend: (principal, steps, at) => {
+              spent.set(principal?.tenant, (spent.get(principal?.tenant) ?? 0) + steps);
+              share.spend(principal, steps, at);
+            },
           },
         },
-      });
-      const counts = { others: 0, allowed: 0, bombs: 0, evaluated: 0 };
+      );
+      const counts = { others: 0, allowed: 0, bombs: 0, denied: 0, evaluated: 0 };
       for (let tick = 0; tick < seconds * perSecond; tick += 1) {
         clock.advance(1_000 / perSecond);
-        const bombed = await request('tenant-a', tick % 2 === 0 ? 'exponential' : 'comprehensions');
-        expect(bombed.decision).toMatchObject({ kind: 'deny', code: 'policy_budget' });
-        expect(bombed.overBudget).toBe(true);
+        const { decision, overBudget, cause } = await request(
+          'tenant-a',
+          tick % 2 === 0 ? 'exponential' : 'comprehensions',
+        );
         counts.bombs += 1;
-        if (bombed.cause?.includes('tenant_share') !== true) counts.evaluated += 1;
+        if (decision.kind === 'deny' && decision.code === 'policy_budget' && overBudget) counts.denied += 1;
+        if (cause?.includes('tenant_share') !== true) counts.evaluated += 1;
         for (const tenant of ['tenant-b', 'tenant-c']) {
           const { decision } = await request(tenant);
           counts.others += 1;
@@ -134,6 +140,7 @@ describeWith(['opa'], 'a policy that is too slow', () => {
       }
       console.info(`${seconds} s at ${perSecond}/s: ${JSON.stringify(counts)}`);
       expect(counts.allowed).toBe(counts.others);
+      expect(counts.denied).toBe(counts.bombs);
       // A second's worth at once, what came in since, and the one that overdraws it.
       const mostSteps = (seconds + 1) * SHARE * 1e8 + BUDGET_MS * 1.1e5;
       expect(spent.get('tenant-a')).toBeLessThanOrEqual(mostSteps);

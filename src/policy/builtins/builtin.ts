@@ -85,7 +85,8 @@ export function numberOperand(context: BuiltinContext, value: Value, position: n
 /** An integer of any size; a number with a fraction or an exponent is none, as in OPA. */
 export function bigIntOperand(context: BuiltinContext, value: Value, position: number): bigint {
   const integer = toBigInt(numberOperand(context, value, position));
-  if (integer === undefined) throw operandFailure(context, position, 'must be integer number but got floating-point number');
+  if (integer === undefined)
+    throw operandFailure(context, position, 'must be integer number but got floating-point number');
   return integer;
 }
 
@@ -95,7 +96,8 @@ const INT64_MAX = 2n ** 63n - 1n;
 export function integerOperand(context: BuiltinContext, value: Value, position: number): number {
   if (typeof value === 'number' && Number.isInteger(value)) return value;
   const integer = bigIntOperand(context, value, position);
-  if (integer > INT64_MAX || integer < -INT64_MAX - 1n) throw operandFailure(context, position, 'must be integer number');
+  if (integer > INT64_MAX || integer < -INT64_MAX - 1n)
+    throw operandFailure(context, position, 'must be integer number');
   return Number(integer);
 }
 

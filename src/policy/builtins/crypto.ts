@@ -1,6 +1,6 @@
 import { createHmac, hash, timingSafeEqual } from 'node:crypto';
-import { toBytes } from './bytes.ts';
 import { type Builtin, type Builtins, textOperand } from './builtin.ts';
+import { toBytes } from './bytes.ts';
 
 /** OPA's digests and HMACs, as lower-case hex. */
 export const CRYPTO_BUILTINS: Builtins = new Map<string, Builtin>([

@@ -1,6 +1,6 @@
 import { constants, createHmac, createPublicKey, type KeyObject, sign, timingSafeEqual, verify } from 'node:crypto';
-import { toBytes } from './bytes.ts';
 import type { BuiltinContext } from './builtin.ts';
+import { toBytes } from './bytes.ts';
 
 export type Digest = 'sha256' | 'sha384' | 'sha512';
 

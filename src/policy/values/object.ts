@@ -63,9 +63,7 @@ export function entriesOf(object: ObjectValue): readonly (readonly [Value, Value
 
 /** In Rego's order. */
 export function sortedKeys(object: ObjectValue): readonly Value[] {
-  return object instanceof RegoObject
-    ? [...keysOf(object)].sort(compare)
-    : Object.keys(object).sort(compareTexts);
+  return object instanceof RegoObject ? [...keysOf(object)].sort(compare) : Object.keys(object).sort(compareTexts);
 }
 
 /** In Rego's order of keys. */
