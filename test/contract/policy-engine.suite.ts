@@ -399,7 +399,12 @@ export function describePolicyEngine(name: string, create: CreateEngine, nature:
         () => other('x := graphql.is_valid("a", "b")'),
       ],
       ['a plan that is no JSON', 'invalid_plan', 'plan.json', () => ({ ...compiled, plan: Buffer.from('{') })],
-      ['a plan that is something else', 'invalid_plan', 'plans', () => ({ ...compiled, plan: Buffer.from('{}') })],
+      [
+        'a plan that is something else',
+        'invalid_plan',
+        'entrypoints',
+        () => ({ ...compiled, plan: Buffer.from('{}') }),
+      ],
       ['a module that is none', 'invalid_wasm', 'policy.wasm', () => ({ ...compiled, wasm: Buffer.from('\0asm') })],
       ['data that is no JSON', 'invalid_data', 'data.json', () => ({ ...compiled, data: Buffer.from('{"a":') })],
       ['data that is no object', 'invalid_data', 'data.json', () => ({ ...compiled, data: Buffer.from('[]') })],

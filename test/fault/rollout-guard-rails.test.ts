@@ -314,7 +314,14 @@ async function load({ without, deniesAll = false }: Catalog, revision: string) {
         header_map_bodies: true,
         expose_credentials: false,
       },
-      policy: { engine: 'wasm', budget_ms: 1_000, tenant_share: 0.25, memory_max_mb: 64, redirects: false, decisions: { default: NAMED } },
+      policy: {
+        engine: 'wasm',
+        budget_ms: 1_000,
+        tenant_share: 0.25,
+        memory_max_mb: 64,
+        redirects: false,
+        decisions: { default: NAMED },
+      },
     },
     { limited: () => undefined },
   );

@@ -17,11 +17,10 @@ const NAMES = { decision: 'slow/decision', limits: 'slow/limits', result: 'sally
 const BUDGET_MS = 5;
 const SHARE = 0.25;
 
-/** Functions that each call the next one twice, and rules that each ask the next one. */
+/** Functions that each call the next one twice. */
 function generated(): string {
   const doubling = Array.from({ length: 40 }, (_, n) => `f${n}(x) := f${n + 1}(x) + f${n + 1}(x + 1)`);
-  const chain = Array.from({ length: 3_000 }, (_, n) => `r${n} := r${n + 1} + 1`);
-  return [...doubling, 'f40(x) := x', ...chain, 'r3000 := input.attributes.start'].join('\n\n');
+  return [...doubling, 'f40(x) := x'].join('\n\n');
 }
 
 const REGO = `${readFileSync(new URL('./fixtures/slow.rego', import.meta.url), 'utf8')}\n${generated()}\n`;
@@ -31,6 +30,7 @@ const HOSTILE: { readonly [name: string]: JsonValue } = {
   text: 'a'.repeat(50_000),
   pattern: '(x+x+)+y|(a|a?)+',
   deep: `${'['.repeat(200_000)}${']'.repeat(200_000)}`,
+  nested: `${'['.repeat(900)}${']'.repeat(900)}`,
   list: Array.from({ length: 20_000 }, (_, n) => `${n % 7}-${'x'.repeat(40)}-${n}`),
 };
 
@@ -81,6 +81,7 @@ describeWith(['opa'], 'a policy that is too slow', () => {
     const request = ask(await load(threadCpuMs), HOSTILE);
     expect(BOMBS.length).toBeGreaterThan(20);
     const told: string[] = [];
+    const wrong: string[] = [];
     const rounds = caseCount(2);
     const before = process.memoryUsage().rss;
     for (let round = 0; round < rounds; round += 1) {
@@ -89,20 +90,21 @@ describeWith(['opa'], 'a policy that is too slow', () => {
         const { decision, cause } = await request('tenant-a', bomb);
         const code = decision.kind === 'deny' ? decision.code : 'allowed';
         if (round === 0) told.push(`${bomb}: ${code} after ${(threadCpuMs() - startMs).toFixed(1)} ms: ${cause}`);
-        expect(['policy_budget', 'policy_error'], `${bomb}: ${cause}`).toContain(code);
+        if (code !== 'policy_budget' && code !== 'policy_error') wrong.push(`${bomb}: ${code}: ${cause}`);
         // The next one is answered as if nothing had been.
         expect((await request('tenant-b')).decision.kind, `after ${bomb}`).toBe('allow');
       }
     }
     const grownMb = (process.memoryUsage().rss - before) / 2 ** 20;
     console.info(`${told.join('\n')}\n${rounds * BOMBS.length} bombs, memory grew by ${grownMb.toFixed(0)} MB`);
+    expect(wrong).toEqual([]);
     expect(grownMb).toBeLessThan(512);
   }, 300_000);
 
   it.each([50, 500])(
     'of one tenant, %i times a second, takes its share and nothing of the others’',
     async (perSecond) => {
-      const seconds = caseCount(4);
+      const seconds = caseCount(2);
       // Stepped: each look, after 10,000 steps, finds 0.1 ms gone.
       let cpuMs = 0;
       const clock = createManualClock();

@@ -653,7 +653,10 @@ describeWith(['opa'], 'a verdict that is none', () => {
 
   test('limits in which a builtin fails are denied although the verdict allows', async () => {
     for (const event of await ask('sallyport', { 'x-verdict': '{"allow":true}', 'x-limits': 'no JSON' })) {
-      expect(event).toMatchObject({ code: 'policy_error', error: { message: expect.stringContaining('json.unmarshal') } });
+      expect(event).toMatchObject({
+        code: 'policy_error',
+        error: { message: expect.stringContaining('json.unmarshal') },
+      });
     }
   });
 

@@ -9,7 +9,7 @@ import { boundText, chargeText } from './operands.ts';
  * count towards the longest text that is made; each operand and the result are charged.
  */
 export function formatGo(context: BuiltinContext, format: string, values: readonly Value[]): string {
-  const operands = values.map(toOperand);
+  const operands = values.map((value) => toOperand(value, context));
   const state: State = { format, operands, at: 0, next: 0, reordered: false, goodIndex: true };
   let out = '';
   let charged = 0;

@@ -1,10 +1,11 @@
+import { workOf } from '../values/arithmetic.ts';
 import { isNumber, numberText } from '../values/number.ts';
 import type { Value } from '../values/value.ts';
 import { advance } from './code-points.ts';
 import { formatGoFloat } from './go-float-verb.ts';
 import { formatBigInteger, formatInteger } from './go-integer-verb.ts';
 import { pad, type Spec } from './go-spec.ts';
-import { quoteGo, toRegoSource } from './rego-source.ts';
+import { quoteGo, type SourceBudget, toRegoSource } from './rego-source.ts';
 
 /** What `fmt` is given by OPA for a value. */
 export type GoOperand =
@@ -15,14 +16,15 @@ export type GoOperand =
 const INT64_END = 2n ** 63n;
 
 /** Numbers with a point or an exponent are floats; all that is neither number nor text is its Rego source. */
-export function toOperand(value: Value): GoOperand {
+export function toOperand(value: Value, budget: SourceBudget): GoOperand {
   if (typeof value === 'string') return { kind: 'string', value };
-  if (!isNumber(value)) return { kind: 'string', value: toRegoSource(value) };
+  if (!isNumber(value)) return { kind: 'string', value: toRegoSource(value, budget) };
   const text = numberText(value);
   if (/[.eE]/.test(text)) {
     const float = Number(text);
     return Number.isFinite(float) ? { kind: 'float64', value: float } : { kind: 'string', value: text };
   }
+  if (typeof value !== 'number') budget.charge(workOf(value));
   const integer = BigInt(text);
   return { kind: integer >= -INT64_END && integer < INT64_END ? 'int64' : '*big.Int', value: integer };
 }

@@ -25,7 +25,7 @@ function templateString(context: BuiltinContext, parts: readonly Value[]): strin
     else if (part instanceof RegoSet) {
       if (part.size > 1) throw conflictFault('template-strings must not produce multiple outputs');
       const value = part.list()[0];
-      text += value === undefined ? UNDEFINED : typeof value === 'string' ? value : toRegoSource(value);
+      text += value === undefined ? UNDEFINED : typeof value === 'string' ? value : toRegoSource(value, context);
     } else throw internalFault(`illegal argument type: ${typeName(part)}`);
   }
   chargeText(context, text.length);

@@ -1,18 +1,33 @@
 import { isNumber, numberText } from '../values/number.ts';
-import { isArray, sortedEntries } from '../values/object.ts';
+import { isArray, sizeOf, sortedEntries } from '../values/object.ts';
 import { RegoSet } from '../values/set.ts';
 import type { Value } from '../values/value.ts';
 
+/** Told of work before it is done, one step for some 10 ns; may throw. */
+export interface SourceBudget {
+  charge(steps: number): void;
+}
+
 /** A value as Rego source, the way OPA prints it: `{"a": [1, {2, 3}]}`. */
-export function toRegoSource(value: Value): string {
-  if (typeof value === 'string') return quoteGo(value, '"', false);
+export function toRegoSource(value: Value, budget?: SourceBudget): string {
+  const inner = (each: Value): string => toRegoSource(each, budget);
+  if (typeof value === 'string') {
+    budget?.charge(value.length >>> 3);
+    return quoteGo(value, '"', false);
+  }
   if (isNumber(value)) return numberText(value);
   if (value === null || typeof value === 'boolean') return String(value);
-  if (isArray(value)) return `[${value.map(toRegoSource).join(', ')}]`;
-  if (value instanceof RegoSet) {
-    return value.size === 0 ? 'set()' : `{${value.sorted().map(toRegoSource).join(', ')}}`;
+  // What is there once may be written many times.
+  if (isArray(value)) {
+    budget?.charge(value.length + 4);
+    return `[${value.map(inner).join(', ')}]`;
   }
-  const members = sortedEntries(value).map(([key, member]) => `${toRegoSource(key)}: ${toRegoSource(member)}`);
+  if (value instanceof RegoSet) {
+    budget?.charge(value.size + 4);
+    return value.size === 0 ? 'set()' : `{${value.sorted().map(inner).join(', ')}}`;
+  }
+  budget?.charge(2 * sizeOf(value) + 4);
+  const members = sortedEntries(value).map(([key, member]) => `${inner(key)}: ${inner(member)}`);
   return `{${members.join(', ')}}`;
 }
 

@@ -17,7 +17,12 @@ export interface BlockFacts {
   readonly shared: ReadonlySet<number>;
 }
 
-export function blockFactsOf(block: Block, shared: ReadonlySet<number>): BlockFacts {
+/** `lent` are the shared locals that another of the unit's blocks may have given a value made elsewhere. */
+export function blockFactsOf(
+  block: Block,
+  shared: ReadonlySet<number>,
+  lent: ReadonlySet<number> = new Set(),
+): BlockFacts {
   const writes = new Map<number, number>();
   const reads = new Map<number, number>();
   const puts = new Map<number, number>();
@@ -54,10 +59,22 @@ export function blockFactsOf(block: Block, shared: ReadonlySet<number>): BlockFa
     writes,
     reads,
     puts,
-    foreign: new Set([...puts.keys()].filter((local) => elsewhere.has(local))),
+    foreign: new Set([...puts.keys()].filter((local) => elsewhere.has(local) || (shared.has(local) && lent.has(local)))),
     records,
     shared,
   };
+}
+
+/** Locals that are, anywhere in the blocks, given something that is not made for them there. */
+export function lentLocals(blocks: readonly Block[]): ReadonlySet<number> {
+  const lent = new Set<number>();
+  for (const statement of statementsIn(blocks)) {
+    const update = (local: number): void => {
+      if (statement.type === 'AssignVarOnceStmt' || statement.type === 'WithStmt') lent.add(local);
+    };
+    visitLocals(statement, { write: (local) => void (isMake(statement) || lent.add(local)), update });
+  }
+  return lent;
 }
 
 function isMake({ type }: Statement): boolean {

@@ -85,6 +85,12 @@ export function putOnce(object: Value | undefined, key: Value | undefined, value
   return put(object, key, value);
 }
 
+/** The list and one item more; a list of its own, because the first may be anybody's. */
+export function appended(list: Value | undefined, value: Value | undefined): readonly Value[] {
+  if (!isArray(list) || value === undefined) throw internalFault('what is appended to is no array');
+  return list.concat([value]);
+}
+
 /** Values that the call that asks for it made itself. */
 export function owned(): Set<object> {
   return new Set();

@@ -29,6 +29,8 @@ export interface Sequence {
 export interface UnitParts {
   readonly shared: PlanContext;
   readonly unit: FunctionUnit;
+  /** The unit of the plan, of which `unit` may be a part. */
+  readonly whole: FunctionUnit;
   readonly newFunction: () => number;
   readonly pieces: Source[];
   readonly returning: (value: Source) => Source;
@@ -226,7 +228,7 @@ function listFunction(parts: UnitParts, { state, only }: Sequence, part: ListFun
   const row = unit.locals + part.slots.length;
   const own: FunctionUnit = { ...unit, returns: state, blocks: part.lists.flat(), locals: row + 1 };
   const returning = (value: Source): Source => js`return ${value};`;
-  const context = contextOf(shared, own, unit.params, { returning, decisive: only?.local });
+  const context = contextOf(shared, own, unit.params, { returning, decisive: only?.local, whole: parts.whole });
   const inner: UnitParts = { ...parts, unit: own, returning };
   const body = joined(part.lists.map((list) => translateGroup(context, inner, list)));
   const params = [...unit.params, state, row];

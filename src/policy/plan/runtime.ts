@@ -86,6 +86,7 @@ export function createRuntime(translation: Translation, builtins: Builtins): Run
       makeSet: generated.makeSet,
       insert: generated.put,
       insertOnce: generated.putOnce,
+      appended: generated.appended,
       owned: generated.owned,
       ownedInsert: generated.ownedPut,
       ownedInsertOnce: generated.ownedPutOnce,

@@ -59,6 +59,7 @@ export const RUNTIME_NAMES = [
   'makeSet',
   'insert',
   'insertOnce',
+  'appended',
   'owned',
   'ownedInsert',
   'ownedInsertOnce',
@@ -83,4 +84,4 @@ export const RUNTIME_NAMES = [
 export type RuntimeName = (typeof RUNTIME_NAMES)[number];
 
 /** What generated source may say after a dot. */
-export const MEMBER_NAMES: readonly string[] = ['steps', 'exhausted', 'push', 'add', 'concat', 'length', 'isArray'];
+export const MEMBER_NAMES: readonly string[] = ['steps', 'exhausted', 'push', 'add', 'length', 'isArray'];

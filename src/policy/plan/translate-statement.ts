@@ -130,7 +130,7 @@ function put(context: UnitContext, statement: SimpleStatement & { readonly type:
   const value = operandSource(context, statement.value);
   const foreign = context.facts.foreign.has(container);
   if (statement.type === 'ArrayAppendStmt') {
-    return foreign ? js`${local}=${local}.concat([${value}]);` : js`${local}.push(${value});`;
+    return foreign ? js`${local}=appended(${local},${value});` : js`${local}.push(${value});`;
   }
   if (statement.type === 'SetAddStmt') {
     return foreign ? js`${local}=ownedAdd(${ownerOf(context)},${local},${value});` : js`${local}.add(${value});`;

@@ -24,7 +24,7 @@ export function translateFunction(
   const returning = (value: Source): Source => (memo === undefined ? js`return ${value};` : js`{${memo.keep(value)}}`);
   const context = contextOf(shared, unit, unit.params, { returning, decisive: only?.local });
   const before = shape.before.map((block) => unitBlock(context, block));
-  const parts: UnitParts = { shared, unit, newFunction, pieces: [], returning };
+  const parts: UnitParts = { shared, unit, whole: unit, newFunction, pieces: [], returning };
   const groups = translateGroups(context, parts, shape.groups, only);
   const after = shape.after.map((block) => unitBlock(context, block));
   const body = joined([...before, groups, ...after]);

@@ -1,4 +1,4 @@
-import { blockFactsOf, carriedLocals, neededLocals } from './block-facts.ts';
+import { blockFactsOf, carriedLocals, lentLocals, neededLocals } from './block-facts.ts';
 import type { Block, FunctionUnit, PlanUnit } from './plan.ts';
 import { js, listed, NOTHING, type Source } from './source.ts';
 import { translateBlock, translateChoices } from './translate-block.ts';
@@ -9,7 +9,7 @@ export function contextOf(
   shared: PlanContext,
   unit: PlanUnit,
   params: readonly number[],
-  { returning, decisive }: Pick<UnitContext, 'returning' | 'decisive'>,
+  { returning, decisive, whole = unit }: Pick<UnitContext, 'returning' | 'decisive'> & { readonly whole?: PlanUnit },
 ): UnitContext {
   const { kept, needed } = unitLocalsOf(shared, unit, params);
   return {
@@ -23,6 +23,7 @@ export function contextOf(
     decisive,
     owner: undefined,
     kept,
+    lent: unitLocalsOf(shared, whole, params).lent,
     facts: blockFactsOf([], kept),
     known: new Map(),
     stored: new Set(),
@@ -45,7 +46,8 @@ function unitLocalsOf(
   if (known !== undefined) return known;
   const own = 'returns' in unit ? [...params, unit.returns] : params;
   const kept = new Set([...own, ...carriedLocals(unit.blocks)]);
-  const locals = { kept, needed: neededLocals(unit.blocks, [...kept]) };
+  const lent = new Set([...params, ...lentLocals(unit.blocks)]);
+  const locals = { kept, needed: neededLocals(unit.blocks, [...kept]), lent };
   unitLocals.set(unit, locals);
   return locals;
 }
@@ -74,7 +76,7 @@ export function ownBlock(context: UnitContext, block: Block, kept: ReadonlySet<n
 }
 
 function begin(context: UnitContext, block: Block, kept: ReadonlySet<number>): void {
-  context.facts = blockFactsOf(block, kept);
+  context.facts = blockFactsOf(block, kept, context.lent);
   context.known.clear();
   context.stored.clear();
 }

@@ -23,7 +23,7 @@ export interface PlanContext {
 }
 
 /** What is known of a unit's locals. */
-export type UnitLocals = Pick<UnitContext, 'kept' | 'needed'>;
+export type UnitLocals = Pick<UnitContext, 'kept' | 'needed' | 'lent'>;
 
 /** A block of generated code that statements can leave. */
 export interface Level {
@@ -55,6 +55,8 @@ export interface UnitContext extends PlanContext {
   owner: Source | undefined;
   /** Locals that live beyond one of the unit's own blocks. */
   readonly kept: ReadonlySet<number>;
+  /** Locals that may hold values made elsewhere, whichever of the unit's blocks gave them these. */
+  readonly lent: ReadonlySet<number>;
   /** What is known of the unit's own block that is being written. */
   facts: BlockFacts;
   readonly known: Map<number, Known>;

@@ -14,14 +14,14 @@ export const TABLE_REGO: ReadonlyMap<string, string> = new Map([
   ['tab_d.rego', `package tab.d
 
 one(x) := [x]
-two(x) := y if y := count(input.xs) + x
+two(x) := y if y := [count(input.xs), x]
 two(x) := "none" if not input.xs
 
-val := [count(input.xs), [n | n := count(input.o) with count as one], count(input.o), sorted, m] if {
-	m := [count("ab"), twice(input.n)] with count as two with twice as one
+val := [object.get(input, "xs", 0), [n | n := lower(input.s) with lower as one], count(input), sorted, m] if {
+	m := [upper("ab"), twice(input.n)] with upper as two with twice as one
 }
 twice(x) := x * 2
-sorted := [sort([2, 1]), upper("a")] with sort as one with upper as "mock" with input.xs as [7]
+sorted := x if x := [sort([2, 1]), upper("a")] with sort as one with upper as "mock" with input.xs as [7]
 `],
   ['tab_c.rego', 'package tab["constructor"]\n\nval := data.d.o\n'],
 ]);
@@ -29,13 +29,16 @@ sorted := [sort([2, 1]), upper("a")] with sort as one with upper as "mock" with 
 /** Documents beside those rules, in the same places. */
 export const TABLE_DATA = { a: { other: 1 }, c: { val: { x: 1 } }, '12': { val: 12 } };
 
+const MOST_ROUNDS = 60;
+
 /** The units without what OPA does not compile. */
 export function compilable(units: readonly Unit[]): readonly Unit[] {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-generated-'));
   try {
     for (const [name, text] of TABLE_REGO) writeFileSync(join(folder, name), text);
     let left = units;
-    for (;;) {
+    for (let rounds = 0; ; rounds++) {
+      if (rounds > MOST_ROUNDS) throw new Error('the generated policy does not get right');
       const text = render(left);
       writeFileSync(join(folder, 'gen.rego'), text);
       const entrypoints = left.flatMap(({ name, asked }) => (asked ? ['-e', `gen/${name}`] : []));
@@ -51,13 +54,14 @@ export function compilable(units: readonly Unit[]): readonly Unit[] {
 /** Lines of `gen.rego` that have errors; `undefined` when there are none. */
 function wrongLines(folder: string, text: string, entrypoints: readonly string[]): readonly number[] | undefined {
   const said = complaint(folder, ['check', '--format', 'json', '--max-errors', '0', '.']);
-  if (said !== undefined) return linesIn(said, /"row": (\d+)/g);
+  if (said !== undefined) return linesIn(said, /"file": "gen\.rego",\s*"row": (\d+)/g);
   if (entrypoints.length === 0) return undefined;
-  // `opa build` compiles what it has compiled once more, and then takes some replacements for what they are not.
+  // `opa build` compiles what it has compiled once more, and then takes some functions with `else` for no functions.
   const again = complaint(folder, ['build', '-t', 'plan', '-o', join(folder, 'plan.tar.gz'), ...entrypoints, '.']);
   if (again === undefined) return undefined;
-  if (!again.includes('used as reference')) return linesIn(again, /gen\.rego:(\d+):/g);
-  return text.split('\n').flatMap((line, at) => (/ (as data\.gen\.f|with data\.gen\.f)/.test(line) ? [at + 1] : []));
+  const [, name] = /function data\.gen\.(f\d+) used as reference/.exec(again) ?? [];
+  if (name === undefined) return linesIn(again, /gen\.rego:(\d+):/g);
+  return text.split('\n').flatMap((line, at) => (line.startsWith(`${name}(`) ? [at + 1] : []));
 }
 
 function linesIn(said: string, pattern: RegExp): readonly number[] {
