@@ -1,5 +1,6 @@
 import type { Bundle } from './bundle/bundle.ts';
 import { mergeData } from './bundle/merged-data.ts';
+import { toShared } from './bundle/shared-bytes.ts';
 import { isObject } from './decision/json.ts';
 import { CatalogError } from './inspection/catalog-error.ts';
 import type { PolicyConfig } from './policy/config.ts';
@@ -25,7 +26,7 @@ export function prepareSet(bundles: readonly Bundle[], { engine }: Pick<PolicyCo
   if (faults.length > 0) throw new CatalogError([...faults]);
   return {
     policies: engine === 'js' ? bundles.map(({ plan }) => preparePolicy(plan)) : [],
-    data: storeData(ownCopy(data.text)),
+    data: storeData(toShared(data.text)),
     catalog: compiledParts(catalog),
   };
 }
@@ -56,17 +57,10 @@ export function createPreparedSets(): PreparedSets {
   };
 }
 
-/** What can be handed to another thread instead of copied to it. */
+/** What can be handed to another thread instead of copied to it; the rest of what is large is shared. */
 export function movedParts({ data }: PreparedSet): ArrayBuffer[] {
-  const arrays = [data.text, ...data.large.flatMap(({ members }) => [members.offsets, members.slots])];
+  const arrays = data.large.flatMap(({ members }) => [members.offsets, members.slots]);
   return arrays.flatMap(({ buffer }) => (buffer instanceof ArrayBuffer ? [buffer] : []));
-}
-
-/** In memory of its own: what is handed over must not take other things with it. */
-function ownCopy(bytes: Uint8Array): Uint8Array {
-  const own = new Uint8Array(bytes.byteLength);
-  own.set(bytes);
-  return own;
 }
 
 const COMPILED = ['routes', 'schemas', 'ratelimit', 'limits'];

@@ -17,8 +17,9 @@ import { type CoreCode, RequestFault } from './errors.ts';
 import { overlaid } from './header-changes.ts';
 import { type InputSources, type PolicyInput, toPolicyInput } from './input.ts';
 import { judgeTake, quotaContext, takesNothing, toPlans, toTakeRequest } from './metering.ts';
+import { demandShare, evaluate } from './policy-share.ts';
 import type { Authorize, AuthorizePorts, Generation, NamedDecision, Outcome } from './ports.ts';
-import type { Authentication, Principal } from './principal.ts';
+import type { Authentication } from './principal.ts';
 import { accepted, generationFor, identified, mark, pinned, Trace, toOutcome } from './trace.ts';
 
 /** Envoy's per-route context extension that picks one of the decisions that local config names. */
@@ -75,8 +76,9 @@ function decide(run: Run, authentication: Authentication): Decision | Promise<De
 
   const sources = toSources(ports, request, trace, named);
   const metered: Metered = { named, generation, sources, input: toPolicyInput(sources) };
-  demandShare(run);
-  const result = named.limits === undefined ? undefined : evaluate(run, generation, named.limits, metered.input);
+  demandShare(ports, trace);
+  const result =
+    named.limits === undefined ? undefined : evaluate(ports, trace, generation, named.limits, metered.input);
   const plans = toPlans(trace, named, result);
   if (plans === undefined) return decideMetered(run, metered, undefined);
   trace.plans = plans;
@@ -99,7 +101,7 @@ function decideMetered(run: Run, { named, generation, sources, input }: Metered,
   const { ports, request, trace } = run;
   sources.quota = trace.quota;
   mark(ports, trace, 'meter');
-  trace.result = evaluate(run, generation, named.decision, input);
+  trace.result = evaluate(ports, trace, generation, named.decision, input);
   return conclude(ports, request, trace, named, refusal);
 }
 
@@ -184,33 +186,6 @@ function toSources(ports: AuthorizePorts, request: AccessRequest, trace: Trace, 
 
 /** The quota is known only after `limits` was evaluated. */
 type Sources = Omit<InputSources, 'quota'> & { quota: InputSources['quota'] };
-
-function evaluate(run: Run, generation: Generation, entrypoint: string, input: PolicyInput): unknown {
-  const { trace } = run;
-  try {
-    const { value, overBudget, steps } = generation.evaluate(entrypoint, input, trace.at);
-    if (overBudget) trace.overBudget = true;
-    if (steps !== undefined) spendShare(run, steps);
-    return value;
-  } catch (error) {
-    if (error instanceof RequestFault) spendShare(run, error.steps);
-    throw error;
-  }
-}
-
-/** Before anything is evaluated: whoever has used up his share of the processor leaves the others theirs. */
-function demandShare({ ports: { policyShare }, trace }: Run): void {
-  if (policyShare === undefined || policyShare.admits(principalOf(trace), trace.at)) return;
-  throw new RequestFault('policy_budget', "the tenant's evaluations used up its `policy.tenant_share`");
-}
-
-function spendShare({ ports: { policyShare }, trace }: Run, steps: number): void {
-  policyShare?.spend(principalOf(trace), steps, trace.at);
-}
-
-function principalOf({ authentication }: Trace): Principal | undefined {
-  return authentication?.kind === 'verified' ? authentication.principal : undefined;
-}
 
 /** What the policy's result says beside what the core insists on. */
 function conclude(

@@ -1,7 +1,7 @@
 import { invalidCharges, MAX_TEXT, natural, oneOf, optional, positive, text } from './charge-fields.ts';
-import { createKnownCharges } from './known-charges.ts';
 import { quoted } from './errors.ts';
 import { isObject } from './json.ts';
+import { createKnownCharges } from './known-charges.ts';
 
 /** What a policy may name as part of a bucket's key; the core fills in the verified value. */
 export type Dimension =

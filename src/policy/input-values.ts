@@ -3,7 +3,7 @@ import { type JsonObject, type JsonValue, RawJson } from '../decision/json.ts';
 import type { Projection } from './projection.ts';
 import { parseJson } from './values/json.ts';
 import { numberOf, numberOfBigInt, numberOfDouble } from './values/number.ts';
-import { define } from './values/object.ts';
+import { define, isInherited } from './values/object.ts';
 import type { PlainObject, Value } from './values/value.ts';
 
 /** Makes `input` of a request's members. Throws a `TypeError` for what is no value of Rego. */
@@ -52,11 +52,22 @@ function readWhole(value: JsonValue): Value {
 }
 
 /** What an entrypoint can read of a value: all of it, or members by name. */
-type Part = 'whole' | readonly { readonly name: string; readonly part: Part }[];
+type Part = 'whole' | readonly PartMember[];
+
+interface PartMember {
+  readonly name: string;
+  readonly part: Part;
+  /** Whether a prototype has the name too. */
+  readonly inherited: boolean;
+}
 
 function toPart(projection: Projection): Part {
   if (projection === 'whole' || projection.members.size === 0) return 'whole';
-  return Array.from(projection.members, ([name, part]) => ({ name, part: toPart(part) }));
+  return Array.from(projection.members, ([name, part]) => ({
+    name,
+    part: toPart(part),
+    inherited: isInherited(name),
+  }));
 }
 
 /** As deep as the other engine reads: an evaluation walks values by recursion. */
@@ -64,12 +75,14 @@ const MAX_DEPTH = 512;
 
 function readPart(value: JsonValue, part: Exclude<Part, 'whole'>, depth: number): Value {
   if (!isPlainObject(value)) return toValue(value, depth);
-  const object: PlainObject = {};
-  for (const { name, part: below } of part) {
+  const object: { [name: string]: Value } = {};
+  for (const { name, part: below, inherited } of part) {
     // Only own members: `constructor` must not be found on a prototype.
-    const member = Object.hasOwn(value, name) ? value[name] : undefined;
+    const member = !inherited || Object.hasOwn(value, name) ? value[name] : undefined;
     if (member === undefined) continue;
-    define(object, name, below === 'whole' ? toValue(member, depth + 1) : readPart(member, below, depth + 1));
+    const read = below === 'whole' ? toValue(member, depth + 1) : readPart(member, below, depth + 1);
+    if (inherited) define(object, name, read);
+    else object[name] = read;
   }
   return object;
 }

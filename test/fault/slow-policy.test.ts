@@ -116,7 +116,7 @@ describeWith(['opa'], 'a policy that is too slow', () => {
         {
           clock,
           policyShare: {
-            admits: share.admits,
+            admits: (principal, at) => share.admits(principal, at),
             spend: (principal, steps, at) => {
               spent.set(principal?.tenant, (spent.get(principal?.tenant) ?? 0) + steps);
               share.spend(principal, steps, at);

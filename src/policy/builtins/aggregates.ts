@@ -25,10 +25,17 @@ const SET_OR_ARRAY = 'one of {set, array}';
 const ARRAY_OR_SET = 'one of {array, set}';
 
 function count(context: BuiltinContext, value: Value): number {
-  if (typeof value === 'string') return codePointCount(value);
+  if (typeof value === 'string') {
+    context.charge(value.length >>> 3);
+    return codePointCount(value);
+  }
   if (isArray(value)) return value.length;
   if (value instanceof RegoSet) return value.size;
-  if (isObject(value)) return sizeOf(value);
+  if (isObject(value)) {
+    const size = sizeOf(value);
+    context.charge(size >>> 1);
+    return size;
+  }
   throw typeFailure(context, 1, 'one of {array, object, set, string}', value);
 }
 

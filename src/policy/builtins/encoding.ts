@@ -14,6 +14,7 @@ import {
   textOperand,
 } from './builtin.ts';
 import { toBytes, toText } from './bytes.ts';
+import { chargeText } from './operands.ts';
 
 /** OPA's encodings but for JSON and YAML. Decoded bytes that are no UTF-8 fail the evaluation. */
 export const ENCODING_BUILTINS: Builtins = new Map<string, Builtin>([
@@ -25,14 +26,17 @@ export const ENCODING_BUILTINS: Builtins = new Map<string, Builtin>([
   ['base64url.decode', decodeUrl],
   ['hex.encode', (context, text) => bytesOf(context, text).toString('hex')],
   ['hex.decode', decodeHex],
-  ['urlquery.encode', (context, text) => queryEscape(textOperand(context, text, 1))],
+  ['urlquery.encode', (context, text) => queryEscape(context, textOperand(context, text, 1))],
   ['urlquery.decode', (context, text) => queryUnescape(context, textOperand(context, text, 1))],
   ['urlquery.encode_object', encodeQuery],
   ['urlquery.decode_object', decodeQuery],
 ]);
 
+/** The bytes of a text that is to be written with at most two characters a byte. */
 function bytesOf(context: BuiltinContext, value: Value): Buffer {
-  return toBytes(textOperand(context, value, 1));
+  const text = textOperand(context, value, 1);
+  chargeText(context, 2 * text.length);
+  return toBytes(text);
 }
 
 function padded(text: string): string {
@@ -69,7 +73,9 @@ function decodeHex(context: BuiltinContext, value: Value): string {
 /** What `encodeURIComponent` leaves alone and Go's `url.QueryEscape` does not. */
 const LEFT_ALONE = /[!'()*]|%20/g;
 
-function queryEscape(text: string): string {
+function queryEscape(context: BuiltinContext, text: string): string {
+  // At most three characters for each byte.
+  chargeText(context, 3 * Buffer.byteLength(text));
   return encodeURIComponent(text).replace(LEFT_ALONE, (found) =>
     found === '%20' ? '+' : `%${found.charCodeAt(0).toString(16).toUpperCase()}`,
   );
@@ -104,7 +110,7 @@ function encodeQuery(context: BuiltinContext, value: Value): string {
     if (values === undefined) throw wrongValues(context);
     for (const each of values) {
       if (typeof each !== 'string') throw wrongValues(context);
-      pairs.push(`${queryEscape(name)}=${queryEscape(each)}`);
+      pairs.push(`${queryEscape(context, name)}=${queryEscape(context, each)}`);
     }
   }
   return pairs.join('&');

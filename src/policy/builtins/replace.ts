@@ -10,6 +10,7 @@ import {
   textOperand,
 } from './builtin.ts';
 import { boundText, chargeText } from './operands.ts';
+import { searchFor, splitText } from './text-search.ts';
 
 /** OPA's builtins that replace parts of a text: an empty pattern stands between code points (OPA's, between bytes). */
 export const REPLACE_BUILTINS: Builtins = new Map<string, Builtin>([
@@ -23,10 +24,11 @@ function replace(context: BuiltinContext, a: Value, b: Value, c: Value): string 
   const replacement = textOperand(context, c, 3);
   if (old === '') return replaceAll(context, text, [[old, replacement]]);
   let count = 0;
-  for (let at = text.indexOf(old); at >= 0; at = text.indexOf(old, at + old.length)) count++;
+  const search = searchFor(context, old);
+  for (let at = search(text, 0); at >= 0; at = search(text, at + old.length)) count++;
   if (count === 0) return text;
   chargeText(context, text.length + count * (replacement.length - old.length));
-  return text.split(old).join(replacement);
+  return splitText(context, text, old).join(replacement);
 }
 
 type Pattern = readonly [old: string, replacement: string];
@@ -97,5 +99,8 @@ function firstAt(
   const group = byFirstUnit.get(text.charCodeAt(at));
   if (group === undefined || at === text.length) return undefined;
   if (group.length > 4) context.charge(group.length >>> 2);
-  return group.find(([old]) => text.startsWith(old, at));
+  return group.find(([old]) => {
+    if (old.length >= 64) context.charge(old.length >>> 5);
+    return text.startsWith(old, at);
+  });
 }

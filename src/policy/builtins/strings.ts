@@ -15,6 +15,7 @@ import { advance, codePointCount, codePointsBefore } from './code-points.ts';
 import { toLowerGo, toUpperGo } from './go-case.ts';
 import { formatGo } from './go-format.ts';
 import { chargeText, int64Operand, textsOperand } from './operands.ts';
+import { searchFor, splitText } from './text-search.ts';
 
 /**
  * OPA's builtins on texts. Places and lengths count code points, where OPA's `replace` with an empty text counts bytes.
@@ -22,7 +23,7 @@ import { chargeText, int64Operand, textsOperand } from './operands.ts';
  */
 export const STRING_BUILTINS: Builtins = new Map<string, Builtin>([
   ['concat', concat],
-  ['contains', (context, a, b) => textOperand(context, a, 1).includes(textOperand(context, b, 2))],
+  ['contains', contains],
   ['startswith', (context, a, b) => textOperand(context, a, 1).startsWith(textOperand(context, b, 2))],
   ['endswith', (context, a, b) => textOperand(context, a, 1).endsWith(textOperand(context, b, 2))],
   ['format_int', formatInt],
@@ -30,19 +31,25 @@ export const STRING_BUILTINS: Builtins = new Map<string, Builtin>([
   ['indexof_n', indexesOf],
   ['lower', (context, a) => toLowerGo(textOperand(context, a, 1))],
   ['upper', (context, a) => toUpperGo(textOperand(context, a, 1))],
-  ['split', (context, a, b) => split(textOperand(context, a, 1), textOperand(context, b, 2))],
+  ['split', (context, a, b) => split(context, textOperand(context, a, 1), textOperand(context, b, 2))],
   ['strings.split_n', splitN],
   ['sprintf', (context, a, b) => formatGo(context, textOperand(context, a, 1), arrayOperand(context, b, 2))],
   ['substring', substring],
   ['strings.count', countOf],
-  [
-    'strings.reverse',
-    (context, a) =>
-      Array.from(textOperand(context, a, 1))
-        .reverse()
-        .join(''),
-  ],
+  ['strings.reverse', reverse],
 ]);
+
+function contains(context: BuiltinContext, a: Value, b: Value): boolean {
+  const text = textOperand(context, a, 1);
+  const part = textOperand(context, b, 2);
+  return part === '' || searchFor(context, part)(text, 0) >= 0;
+}
+
+function reverse(context: BuiltinContext, a: Value): string {
+  const text = textOperand(context, a, 1);
+  context.charge(text.length);
+  return Array.from(text).reverse().join('');
+}
 
 function concat(context: BuiltinContext, a: Value, b: Value): string {
   const separator = textOperand(context, a, 1);
@@ -73,7 +80,7 @@ function indexOf(context: BuiltinContext, a: Value, b: Value): number {
   const text = textOperand(context, a, 1);
   const part = textOperand(context, b, 2);
   if (part === '') throw builtinFailure(context, EMPTY_SEARCH);
-  const at = text.indexOf(part);
+  const at = searchFor(context, part)(text, 0);
   return at <= 0 ? at : codePointsBefore(text, at);
 }
 
@@ -85,7 +92,8 @@ function indexesOf(context: BuiltinContext, a: Value, b: Value): readonly number
   const found: number[] = [];
   let codePoints = 0;
   let counted = 0;
-  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + 1)) {
+  const search = searchFor(context, part);
+  for (let at = search(text, 0); at >= 0; at = search(text, at + 1)) {
     // Overlapping matches look at the same places again.
     context.charge(part.length >>> 3);
     for (; counted < at; counted++) if ((text.charCodeAt(counted) & 0xfc00) !== 0xd800) codePoints++;
@@ -94,13 +102,15 @@ function indexesOf(context: BuiltinContext, a: Value, b: Value): readonly number
   return found;
 }
 
-function split(text: string, separator: string): readonly string[] {
-  return separator === '' ? Array.from(text) : text.split(separator);
+function split(context: BuiltinContext, text: string, separator: string): readonly string[] {
+  // Every character may become a part.
+  context.charge(text.length >>> 1);
+  return separator === '' ? Array.from(text) : splitText(context, text, separator);
 }
 
 /** The first `count` parts, or the last ones where it is negative. */
 function splitN(context: BuiltinContext, a: Value, b: Value, c: Value): readonly string[] {
-  const parts = split(textOperand(context, a, 1), textOperand(context, b, 2));
+  const parts = split(context, textOperand(context, a, 1), textOperand(context, b, 2));
   const count = int64Operand(context, c, 3);
   return count >= 0 ? parts.slice(0, count) : parts.slice(Math.max(0, parts.length + count));
 }
@@ -109,6 +119,7 @@ function substring(context: BuiltinContext, a: Value, b: Value, c: Value): strin
   const text = textOperand(context, a, 1);
   const offset = int64Operand(context, b, 2);
   const length = int64Operand(context, c, 3);
+  context.charge(text.length >>> 3);
   if (offset < 0) throw builtinFailure(context, 'negative offset');
   const start = advance(text, 0, offset);
   return length < 0 ? text.slice(start) : text.slice(start, advance(text, start, length));
@@ -120,6 +131,7 @@ function countOf(context: BuiltinContext, a: Value, b: Value): number {
   const part = textOperand(context, b, 2);
   if (part === '') return codePointCount(text) + 1;
   let count = 0;
-  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length)) count++;
+  const search = searchFor(context, part);
+  for (let at = search(text, 0); at >= 0; at = search(text, at + part.length)) count++;
   return count;
 }

@@ -59,7 +59,9 @@ export function blockFactsOf(
     writes,
     reads,
     puts,
-    foreign: new Set([...puts.keys()].filter((local) => elsewhere.has(local) || (shared.has(local) && lent.has(local)))),
+    foreign: new Set(
+      [...puts.keys()].filter((local) => elsewhere.has(local) || (shared.has(local) && lent.has(local))),
+    ),
     records,
     shared,
   };

@@ -79,15 +79,8 @@ function addBody(
 }
 
 function givesTo(statement: Statement, values: ReadonlySet<number>): boolean {
-  switch (statement.type) {
-    case 'AssignVarOnceStmt':
-      return values.has(statement.target);
-    case 'SetAddStmt':
-      return values.has(statement.set);
-    case 'ObjectInsertStmt':
-    case 'ObjectInsertOnceStmt':
-      return values.has(statement.object);
-    default:
-      return false;
-  }
+  const { type } = statement;
+  if (type === 'AssignVarOnceStmt') return values.has(statement.target);
+  if (type === 'SetAddStmt') return values.has(statement.set);
+  return (type === 'ObjectInsertStmt' || type === 'ObjectInsertOnceStmt') && values.has(statement.object);
 }

@@ -1,7 +1,7 @@
 import { type BuiltinContext, BuiltinFailure, type Builtins } from '../builtins/builtin.ts';
 import { PolicyLoadError } from '../policy-engine.ts';
 import { numberOf } from '../values/number.ts';
-import { isObject, objectOf } from '../values/object.ts';
+import { isArray, isObject, objectOf } from '../values/object.ts';
 import { equal } from '../values/order.ts';
 import { RegoSet } from '../values/set.ts';
 import type { Value } from '../values/value.ts';
@@ -76,9 +76,11 @@ export function createRuntime(translation: Translation, builtins: Builtins): Run
       meter,
       get: generated.get,
       rare: generated.rare,
-      // OPA reads what a `with` has put there as any value.
+      // A text finds a member in the same way; OPA reads all of what a `with` has put there as any value.
       stored: (from: Value | undefined, key: Value) =>
-        worlds.dataReplaced() ? generated.get(from, key) : generated.stored(from, key),
+        (typeof key === 'string' && !isArray(from)) || worlds.dataReplaced()
+          ? generated.get(from, key)
+          : generated.stored(from, key),
       equal,
       size: generated.size,
       isObject,

@@ -17,7 +17,8 @@ one(x) := [x]
 two(x) := y if y := [count(input.xs), x]
 two(x) := "none" if not input.xs
 
-val := [object.get(input, "xs", 0), [n | n := lower(input.s) with lower as one], count(input), sorted, m] if {
+val := [object.get(input, "xs", 0), [n | n := lower(input.s) with lower as one], count(input), sorted, m, five] if {
+	five := [twice(1), input] with twice as 5 with input.n as []
 	m := [upper("ab"), twice(input.n)] with upper as two with twice as one
 }
 twice(x) := x * 2
@@ -28,6 +29,11 @@ sorted := x if x := [sort([2, 1]), upper("a")] with sort as one with upper as "m
 
 /** Documents beside those rules, in the same places. */
 export const TABLE_DATA = { a: { other: 1 }, c: { val: { x: 1 } }, '12': { val: 12 } };
+
+/** What can be asked of the units, and of the tables. */
+export function entrypointsOf(units: readonly Unit[]): readonly string[] {
+  return ['tab/a/val', 'tab/b/val', 'tab/d/val', ...units.flatMap(({ name, asked }) => (asked ? [`gen/${name}`] : []))];
+}
 
 const MOST_ROUNDS = 60;
 
@@ -41,7 +47,7 @@ export function compilable(units: readonly Unit[]): readonly Unit[] {
       if (rounds > MOST_ROUNDS) throw new Error('the generated policy does not get right');
       const text = render(left);
       writeFileSync(join(folder, 'gen.rego'), text);
-      const entrypoints = left.flatMap(({ name, asked }) => (asked ? ['-e', `gen/${name}`] : []));
+      const entrypoints = entrypointsOf(left).flatMap((name) => ['-e', name]);
       const lines = wrongLines(folder, text, entrypoints);
       if (lines === undefined) return left;
       left = withoutWrong(left, lines);
@@ -132,13 +138,12 @@ function stubOf({ name, arity }: Unit): Unit {
   return { name, arity, asked: false, clauses: [{ head: `${name}(${list}) := input.any`, body: [] }] };
 }
 
-/** The rules and functions that a unit names. */
-export function namesIn(unit: Unit): readonly string[] {
-  return (renderUnit(unit).match(/\b[rf]\d+\b/g) ?? []).filter((name) => name !== unit.name);
-}
-
-/** A module for OPA alone that says all of each answer. */
-export function askModule(units: readonly Unit[]): string {
-  const rules = units.filter(({ asked }) => asked).map(({ name }) => `${name} := shape(data.gen.${name})`);
+/** A module for OPA alone that says all of each answer, under its entrypoint with `_` for `/`. */
+export function askModule(entrypoints: readonly string[]): string {
+  const rules = entrypoints.map((name) => {
+    const [first, ...rest] = name.split('/');
+    const reference = `data.${first}${rest.map((part) => `[${JSON.stringify(part)}]`).join('')}`;
+    return `${name.replaceAll('/', '_')} := shape(${reference})`;
+  });
   return `package ask\n${SHAPE_REGO}\n${rules.join('\n')}\n`;
 }

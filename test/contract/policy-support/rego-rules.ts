@@ -79,7 +79,7 @@ function functionClauses(scope: Scope, name: string, args: readonly Kind[], kind
     const params = variables.map(({ name: param, kind: of }) => (random.chance(0.15) ? literal(random, of) : param));
     const given = inner.variables.filter(({ name: known }) => !/^a\d/.test(known) || params.includes(known));
     const head = `${name}(${params.join(', ')})`;
-    clauses.push(clauseOf({ ...inner, variables: given }, head, kind, 0.3));
+    clauses.push(clauseOf({ ...inner, variables: given }, head, kind, 0.1));
   }
   return clauses;
 }

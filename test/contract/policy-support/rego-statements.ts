@@ -87,12 +87,6 @@ function replaced(scope: Scope, depth: number): Made {
   const name = scope.fresh();
   const used =
     rules.length > 0 && random.chance(0.7) ? random.pick(rules.slice(-8)).name : expression(scope, kind, depth);
-  const unary = functions.filter(({ args }) => args.length === 1);
-  if (unary.length > 0 && random.chance(0.15)) {
-    const mocked = random.pick(['count', 'lower', 'abs', 'sort']);
-    const text = `${name} := [${mocked}(${read(scope, 'any')}), ${used}] with ${mocked} as data.gen.${random.pick(unary).name}`;
-    return { body: [text], scope: withVariables(scope, { name, kind: 'array' }) };
-  }
   const replacements = Array.from({ length: 1 + random.below(2) }, () => replacement(scope));
   const text = `${name} := ${used} ${[...new Set(replacements)].join(' ')}`;
   const bound = withVariables(scope, { name, kind: 'any' });
@@ -108,9 +102,9 @@ function replaced(scope: Scope, depth: number): Made {
 }
 
 function replacement(scope: Scope): string {
-  const { random, rules, functions } = scope;
+  const { random, rules } = scope;
   const value = expression(scope, random.pick(KINDS), 0);
-  switch (random.below(8)) {
+  switch (random.below(7)) {
     case 0:
       return `with input as ${random.chance(0.5) ? 'data.d' : `{"n": ${value}, "s": "a", "o": {"a": 1}}`}`;
     case 1:
@@ -123,12 +117,7 @@ function replacement(scope: Scope): string {
       if (rule !== undefined) return `with data.gen.${rule.name} as ${value}`;
       break;
     }
-    case 5: {
-      const mocked = functions.length > 0 ? random.pick(functions) : undefined;
-      if (mocked !== undefined) return `with data.gen.${mocked.name} as ${value}`;
-      break;
-    }
-    case 6:
+    case 5:
       return `with ${random.pick(['count', 'upper', 'sum', 'to_number', 'type_name', 'object.keys'])} as ${value}`;
   }
   return `with input.${random.pick([...FIELDS.keys()])} as ${value}`;

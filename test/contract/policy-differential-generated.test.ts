@@ -1,0 +1,76 @@
+import { expect, test } from 'vitest';
+import type { Value } from '../../src/policy/values/value.ts';
+import { describeWith } from '../support/describe-with.ts';
+import { caseCount, createRandom, type Random, seedOf } from '../support/seed.ts';
+import {
+  compareAll,
+  describeDisagreement,
+  type Disagreement,
+  disagrees,
+  figures,
+  inputsOf,
+  newTally,
+  type Subject,
+} from './policy-support/differential-run.ts';
+import { compilable, entrypointsOf, TABLE_DATA, TABLE_REGO } from './policy-support/generated-policy.ts';
+import { type OpaServer, startOpaServer } from './policy-support/opa-server.ts';
+import { readSignatures, type Signature } from './policy-support/rego-builtins.ts';
+import { nearCopy, randomDocument } from './policy-support/rego-literals.ts';
+import { randomUnits, render, type Unit } from './policy-support/rego-rules.ts';
+import { smallest } from './policy-support/smallest.ts';
+
+const UNITS = 160;
+const INPUTS = 16;
+
+describeWith(['opa'], 'the same answer as OPA, of both engines', () => {
+  test('on generated policies', { timeout: 1_800_000 }, async () => {
+    const random = createRandom(seedOf('generated policies'));
+    const wanted = caseCount(14_000);
+    const signatures = readSignatures();
+    const tally = newTally();
+    const server = await startOpaServer();
+    try {
+      while (tally.pairs < wanted && tally.disagreements.length === 0) {
+        const { units, subject } = randomSubject(random, signatures);
+        const inputs = inputsOf(
+          random,
+          INPUTS,
+          () => randomDocument(random),
+          (input) => nearCopy(random, input),
+        );
+        await compareAll(server, subject, inputs, tally);
+        if (tally.disagreements.length > 0) await explain(server, units, subject, tally.disagreements);
+      }
+    } finally {
+      await server.stop();
+    }
+    console.info(`generated policies: ${figures(tally)}`);
+    expect(tally.disagreements.slice(0, 10).map(describeDisagreement)).toStrictEqual([]);
+    expect(tally.defined).toBeGreaterThan(tally.pairs / 3);
+    expect(tally.js.get('same') ?? 0).toBeGreaterThan(tally.pairs * 0.9);
+  });
+});
+
+function randomSubject(random: Random, signatures: readonly Signature[]): { units: readonly Unit[]; subject: Subject } {
+  const units = compilable(randomUnits(random, signatures, UNITS));
+  return { units, subject: subjectOf(units, { d: randomDocument(random), tab: TABLE_DATA }) };
+}
+
+function subjectOf(units: readonly Unit[], data: Value): Subject {
+  const entrypoints = entrypointsOf(units);
+  return { rego: new Map([...TABLE_REGO, ['gen.rego', render(units)]]), entrypoints, data };
+}
+
+/** Prints the smallest rules and input that still disagree. */
+async function explain(
+  server: OpaServer,
+  units: readonly Unit[],
+  { data }: Subject,
+  [first]: readonly Disagreement[],
+): Promise<void> {
+  if (first === undefined) return;
+  const found = await smallest({ units, input: first.input }, ({ units: fewer, input }) =>
+    disagrees(server, subjectOf(fewer, data), { ...first, input }),
+  );
+  console.info(`the smallest policy: ${render(found.units)}\n${describeDisagreement({ ...first, input: found.input })}`);
+}

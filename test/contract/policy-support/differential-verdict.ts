@@ -1,0 +1,76 @@
+import { toJsonText } from '../../../src/policy/values/json-text.ts';
+import type { Answer } from './opa-server.ts';
+import { shapeOf } from './shape.ts';
+
+/** The three answers to one question: OPA's is a value's shape, ours are values. */
+export interface Answers {
+  readonly opa: Answer;
+  readonly js: Answer;
+  readonly wasm: Answer;
+  readonly strict: boolean;
+}
+
+/**
+ * Where an answer of ours differs from OPA's for a reason that lies in OPA: its interpreter and the plan that it makes
+ * for us are not the same to the last.
+ */
+export type Excuse =
+  /** OPA's interpreter fails in itself. */
+  | 'opa fails in itself'
+  /** It stops at a rule's first value, or leaves a rule out, where the plan goes on and finds two values. */
+  | 'conflict that opa does not come to'
+  /** With errors strict: the same of a builtin that fails. */
+  | 'failure that opa does not come to'
+  /** With errors strict: it works out ahead what the plan does not come to, or leaves out as of no use. */
+  | 'failure that the plan does not come to'
+  /** With errors strict: what is native in Wasm fails in silence. */
+  | 'wasm fails in silence'
+  /** OPA's Wasm counts otherwise beyond 2^53, with fractions, and writes numbers in other ways. */
+  | 'wasm has other numbers';
+
+export type Verdict = 'same' | Excuse | 'differs';
+
+export function textOf(answer: Answer, shape: (answer: Answer & { kind: 'value' }) => string): string {
+  switch (answer.kind) {
+    case 'value':
+      return shape(answer);
+    case 'error':
+      return `error ${answer.code}: ${answer.text}`;
+    case 'undefined':
+      return 'undefined';
+  }
+}
+
+export const opaText = (answer: Answer): string => textOf(answer, ({ value }) => toJsonText(value));
+export const ourText = (answer: Answer): string => textOf(answer, ({ value }) => shapeOf(value));
+
+export function judgeJs({ opa, js, wasm, strict }: Answers): Verdict {
+  if (opa.kind === 'error' ? js.kind === 'error' : opaText(opa) === ourText(js)) return 'same';
+  if (opa.kind === 'error' && opa.code === 'eval_internal_error' && opa.text.includes('requires evaluation')) {
+    return 'opa fails in itself';
+  }
+  if (isConflict(js)) return isConflict(wasm) && opa.kind !== 'error' ? 'conflict that opa does not come to' : 'differs';
+  if (!strict) return 'differs';
+  if (isFailure(js) && opa.kind !== 'error') return 'failure that opa does not come to';
+  // The answer itself is still the plan's.
+  return isFailure(opa) && (ourText(js) === ourText(wasm) || wasm.kind === 'error')
+    ? 'failure that the plan does not come to'
+    : 'differs';
+}
+
+export function judgeWasm({ opa, js, wasm, strict }: Answers): Verdict {
+  if (opa.kind === 'error' ? wasm.kind === 'error' : opaText(opa) === ourText(wasm)) return 'same';
+  const ours = judgeJs({ opa, js, wasm, strict });
+  if (ours !== 'same' && ours !== 'differs') return ours;
+  if (strict && isFailure(opa)) return 'wasm fails in silence';
+  if (strict && opa.kind !== 'error' && wasm.kind === 'error') return 'failure that opa does not come to';
+  return 'differs';
+}
+
+function isConflict(answer: Answer): boolean {
+  return answer.kind === 'error' && answer.code === 'eval_conflict_error';
+}
+
+function isFailure(answer: Answer): boolean {
+  return answer.kind === 'error' && (answer.code === 'eval_type_error' || answer.code === 'eval_builtin_error');
+}
