@@ -57,7 +57,8 @@ export class RenewedBudget implements EvaluationBudget {
     const nowMs = cpuMs();
     this.#beganMs ??= nowMs;
     this.#lookedMs = nowMs;
-    if (nowMs - this.#beganMs > budgetMs || this.#used > budgetMs * STEPS_PER_MS) {
+    // Charges that are no number have no end either.
+    if (nowMs - this.#beganMs > budgetMs || !(this.#used <= budgetMs * STEPS_PER_MS)) {
       throw new RequestFault('policy_budget', `the policy used up its ${budgetMs} ms`);
     }
   }

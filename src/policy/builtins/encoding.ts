@@ -76,9 +76,23 @@ const LEFT_ALONE = /[!'()*]|%20/g;
 function queryEscape(context: BuiltinContext, text: string): string {
   // At most three characters for each byte.
   chargeText(context, 3 * Buffer.byteLength(text));
+  // A byte that is no UTF-8 is escaped as the byte that it is.
+  if (!text.isWellFormed()) return escapeBytes(toBytes(text));
   return encodeURIComponent(text).replace(LEFT_ALONE, (found) =>
     found === '%20' ? '+' : `%${found.charCodeAt(0).toString(16).toUpperCase()}`,
   );
+}
+
+const UNESCAPED = /[A-Za-z0-9_.~-]/;
+
+function escapeBytes(bytes: Uint8Array): string {
+  let escaped = '';
+  for (const byte of bytes) {
+    const character = String.fromCharCode(byte);
+    if (UNESCAPED.test(character)) escaped += character;
+    else escaped += byte === 0x20 ? '+' : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  }
+  return escaped;
 }
 
 const BAD_ESCAPE = /%(?![0-9a-fA-F]{2})/;

@@ -1,4 +1,4 @@
-import { isArray, isObject, RegoObject } from '../values/object.ts';
+import { isArray, isObject } from '../values/object.ts';
 import { compare, equal } from '../values/order.ts';
 import { RegoSet } from '../values/set.ts';
 import type { Value } from '../values/value.ts';
@@ -22,10 +22,20 @@ const TOTAL: ReadonlyMap<string, Direct> = new Map<string, Direct>([
   ['lte', (a, b) => (typeof a === 'number' && typeof b === 'number' ? a <= b : compare(a, b) <= 0)],
   ['gt', (a, b) => (typeof a === 'number' && typeof b === 'number' ? a > b : compare(a, b) > 0)],
   ['gte', (a, b) => (typeof a === 'number' && typeof b === 'number' ? a >= b : compare(a, b) >= 0)],
-  ['internal.member_2', member],
 ]);
 
+/** What is larger is charged to the evaluation, which is not known here. */
+const FEW_ITEMS = 32;
+const SHORT = 256;
+
 const USUAL: ReadonlyMap<string, (rest: Direct) => Direct> = new Map<string, (rest: Direct) => Direct>([
+  [
+    'internal.member_2',
+    (rest) => (a, b, c, d) => {
+      if (b instanceof RegoSet) return b.has(a);
+      return isArray(b) && b.length <= FEW_ITEMS ? hasEqual(b, a) : rest(a, b, c, d);
+    },
+  ],
   ['count', (rest) => (a, b, c, d) => (isArray(a) ? a.length : a instanceof RegoSet ? a.size : rest(a, b, c, d))],
   [
     'plus',
@@ -57,22 +67,15 @@ const USUAL: ReadonlyMap<string, (rest: Direct) => Direct> = new Map<string, (re
   ],
   [
     'startswith',
-    (rest) => (a, b, c, d) => (typeof a === 'string' && typeof b === 'string' ? a.startsWith(b) : rest(a, b, c, d)),
+    (rest) => (a, b, c, d) =>
+      typeof a === 'string' && typeof b === 'string' && b.length <= SHORT ? a.startsWith(b) : rest(a, b, c, d),
   ],
   [
     'endswith',
-    (rest) => (a, b, c, d) => (typeof a === 'string' && typeof b === 'string' ? a.endsWith(b) : rest(a, b, c, d)),
+    (rest) => (a, b, c, d) =>
+      typeof a === 'string' && typeof b === 'string' && b.length <= SHORT ? a.endsWith(b) : rest(a, b, c, d),
   ],
 ]);
-
-function member(value: Value, collection: Value): boolean {
-  if (collection instanceof RegoSet) return collection.has(value);
-  if (isArray(collection)) return hasEqual(collection, value);
-  if (!isObject(collection)) return false;
-  return collection instanceof RegoObject
-    ? collection.list().some(([, member]) => equal(member, value))
-    : hasEqual(Object.values(collection), value);
-}
 
 function hasEqual(values: readonly Value[], value: Value): boolean {
   for (const other of values) if (other === value || equal(other, value)) return true;

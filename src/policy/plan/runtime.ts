@@ -56,7 +56,8 @@ export function createRuntime(translation: Translation, builtins: Builtins): Run
     randomFor: () => new Uint8Array(32),
     charge: (steps) => {
       meter.steps -= steps;
-      if (meter.steps < 0) meter.exhausted();
+      // Also where it is no number any more.
+      if (!(meter.steps >= 0)) meter.exhausted();
     },
   };
   const runtime: Runtime = {
@@ -160,12 +161,24 @@ function bound(name: string, builtins: Builtins, context: BuiltinContext): Direc
     throw new PolicyLoadError('unknown_builtin', `the policy calls \`${name}\`, which is unknown`);
   const called: Direct = (a, b, c, d) => {
     try {
+      weigh(context, a);
+      weigh(context, b);
+      weigh(context, c);
       return builtin(context, a, b, c, d);
     } catch (error) {
       return failure(name, context, error);
     }
   };
   return directForm(name, called) ?? called;
+}
+
+/** Large operands that are only looked through cost too, where a policy does so again and again. */
+function weigh(context: BuiltinContext, operand: Value): void {
+  if (typeof operand === 'string') {
+    if (operand.length >= 128) context.charge(operand.length >>> 5);
+  } else if (isArray(operand)) {
+    if (operand.length >= 16) context.charge(operand.length >>> 3);
+  } else if (operand instanceof RegoSet && operand.size >= 16) context.charge(operand.size >>> 3);
 }
 
 /** What a builtin failed with: undefined, or an error where those are strict. */

@@ -62,10 +62,18 @@ export function judgeWasm({ opa, js, wasm, strict }: Answers): Verdict {
   if (opa.kind === 'error' ? wasm.kind === 'error' : opaText(opa) === ourText(wasm)) return 'same';
   const ours = judgeJs({ opa, js, wasm, strict });
   if (ours !== 'same' && ours !== 'differs') return ours;
+  if (inDoubles(opaText(opa)) === inDoubles(ourText(wasm))) return 'wasm has other numbers';
   if (strict && isFailure(opa)) return 'wasm fails in silence';
   if (strict && opa.kind !== 'error' && wasm.kind === 'error') return 'failure that opa does not come to';
   return 'differs';
 }
+
+/** A shape's text, its numbers with as many digits as Wasm has. */
+function inDoubles(text: string): string {
+  return text.replaceAll(NUMBER_OR_TEXT, (found) => (found.startsWith('"') ? found : Number(found).toPrecision(12)));
+}
+
+const NUMBER_OR_TEXT = /"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*/g;
 
 function isConflict(answer: Answer): boolean {
   return answer.kind === 'error' && answer.code === 'eval_conflict_error';
