@@ -2,11 +2,13 @@ import { RequestFault } from '../decision/errors.ts';
 import type { PolicyInput } from '../decision/input.ts';
 import type { Evaluation, Instant } from '../decision/ports.ts';
 import { BUILTINS } from './builtins/all.ts';
+import { loggableFailure } from './builtins/builtin.ts';
 import type { PolicyConfig } from './config.ts';
 import { createRandomness, type RandomFor } from './decision-randomness.ts';
 import { RenewedBudget } from './evaluation-budget.ts';
 import { createInputReader, type ReadInput } from './input-values.ts';
 import { toPlain } from './plain-result.ts';
+import { EvaluationFault } from './plan/fault.ts';
 import { createEvaluator, type EvaluationContext, type PlanEvaluator } from './plan/evaluator.ts';
 import { dataText, demandEntrypoints, neededOf, refuseForbidden, refuseUnknown } from './policy-checks.ts';
 import { type CompiledPolicy, type LoadedPolicy, type PolicyEngine, PolicyLoadError } from './policy-engine.ts';
@@ -86,10 +88,11 @@ function toLoadedPolicy({ prepared, evaluator, data, strict, budget, randomFor }
   function answer({ name, strict }: Entrypoint, input: Value, at: Instant): Evaluation {
     if (held === undefined) throw new RequestFault('policy_error', 'the policy was closed');
     context.begin(at, strict);
-    let result: Value | undefined;
+    let value: unknown;
     try {
       const [first] = evaluator.evaluate(name, input, held, context);
-      result = first === undefined || !isObject(first) ? undefined : memberOf(first, 'result');
+      const result = first === undefined || !isObject(first) ? undefined : memberOf(first, 'result');
+      value = result === undefined ? undefined : toPlain(result);
     } catch (thrown) {
       const fault = thrown instanceof RequestFault ? thrown : faultOf(thrown, '');
       fault.steps = context.budget.used();
@@ -97,7 +100,7 @@ function toLoadedPolicy({ prepared, evaluator, data, strict, budget, randomFor }
       throw fault;
     }
     const steps = context.budget.used();
-    return { value: result === undefined ? undefined : toPlain(result), overBudget: false, steps };
+    return { value, overBudget: false, steps };
   }
 
   return {
@@ -153,6 +156,9 @@ function readInput(read: ReadInput, input: PolicyInput): PlainObject {
 }
 
 function faultOf(thrown: unknown, what: string): RequestFault {
+  if (thrown instanceof EvaluationFault && thrown.builtin !== undefined) {
+    return new RequestFault('policy_error', loggableFailure(thrown.builtin, thrown.code, thrown.message));
+  }
   const cause = thrown instanceof Error ? thrown : new Error(String(thrown));
   return new RequestFault('policy_error', `${what}${cause.message}`, { cause });
 }

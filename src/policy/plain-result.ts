@@ -4,31 +4,52 @@ import { RegoSet } from './values/set.ts';
 import { toRegoText } from './values/text.ts';
 import type { NumberValue, PlainObject, Value } from './values/value.ts';
 
+/** A value in another one is there once, but written as often as it is put there: results end at so many parts. */
+const MOST_PARTS = 1_000_000;
+let left = 0;
+
 /**
  * A result as OPA's JSON has it: sets as sorted lists, keys as texts, integers beyond 2^53 as `bigint`, other numbers as
- * doubles. What needs no change is passed on as it is and must not be changed by whoever gets it.
+ * doubles. What needs no change is passed on as it is and must not be changed by whoever gets it. Throws a `RangeError`
+ * for a result that is too large, written out, or nested too deep.
  */
 export function toPlain(value: Value): unknown {
+  left = MOST_PARTS;
+  return plainOf(value);
+}
+
+function plainOf(value: Value): unknown {
   if (typeof value === 'string') return value.toWellFormed();
   if (typeof value !== 'object' || value === null) return value;
   if (value instanceof RegoNumber) return plainNumber(value);
-  if (value instanceof RegoSet) return value.sorted().map(toPlain);
-  if (isArray(value)) return isPlain(value) ? value : value.map(toPlain);
+  count(1);
+  if (value instanceof RegoSet) return value.sorted().map(plainOf);
+  if (isArray(value)) return isPlain(value) ? value : value.map(plainOf);
   if (!isObject(value)) return value;
   if (isPlain(value)) return value;
   const members: PlainObject = {};
   // What is put in is no value any more, and never read as one.
-  for (const [key, member] of entriesOf(value)) define(members, keyText(key), toPlain(member) as Value);
+  for (const [key, member] of entriesOf(value)) define(members, keyText(key), plainOf(member) as Value);
   return members;
+}
+
+function count(parts: number): void {
+  left -= parts;
+  if (left < 0) throw new RangeError('the result is too large');
 }
 
 /** Whether all parts are as JSON has them. */
 function isPlain(value: Value): boolean {
   if (typeof value === 'string') return value.isWellFormed();
   if (typeof value !== 'object' || value === null) return true;
-  if (isArray(value)) return value.every(isPlain);
+  count(1);
+  if (isArray(value)) {
+    count(value.length);
+    return value.every(isPlain);
+  }
   if (value instanceof RegoNumber || value instanceof RegoSet || value instanceof RegoObject) return false;
   for (const key in value) {
+    count(1);
     const member = Object.hasOwn(value, key) ? value[key] : undefined;
     if (!key.isWellFormed() || (member !== undefined && !isPlain(member))) return false;
   }
@@ -46,6 +67,7 @@ function keyText(key: Value): string {
 
 /** What JSON can say of a value, its numbers as they are written. */
 function withLists(value: Value): Value {
+  count(1);
   if (value instanceof RegoSet) return value.sorted().map(withLists);
   if (isArray(value)) return value.map(withLists);
   if (isObject(value)) return objectOf(entriesOf(value).map(([key, member]) => [keyText(key), withLists(member)]));

@@ -31,6 +31,8 @@ export function projectInput(plan: Pick<Plan, 'strings' | 'plans' | 'functions'>
     before = growth.count;
     for (const reads of callees.functions.values()) collectAny(callees.any, reads, growth);
     for (const flow of flows) flow();
+    // A long chain of calls is through in one turn, whichever way round its functions stand.
+    for (const flow of flows.toReversed()) flow();
   }
   return new Map(entrypoints.map(([name, input]) => [name, toProjection(input)]));
 }

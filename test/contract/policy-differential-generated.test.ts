@@ -45,7 +45,7 @@ describeWith(['opa'], 'the same answer as OPA, of both engines', () => {
       await server.stop();
     }
     console.info(`generated policies: ${figures(tally)}`);
-    expect(tally.disagreements.slice(0, 5).map(describeDisagreement)).toStrictEqual([]);
+    expect(tally.disagreements.slice(0, 3).map(describeDisagreement)).toStrictEqual([]);
     expect(tally.defined).toBeGreaterThan(tally.pairs / 3);
     expect(tally.js.get('same') ?? 0).toBeGreaterThan(tally.pairs * 0.9);
   });

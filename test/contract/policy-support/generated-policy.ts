@@ -18,7 +18,7 @@ two(x) := y if y := [count(input.xs), x]
 two(x) := "none" if not input.xs
 
 val := [object.get(input, "xs", 0), [n | n := lower(input.s) with lower as one], count(input), sorted, m, five] if {
-	five := [twice(1), input.n, input.m] with twice as 5 with input.n as []
+	five := [twice(1), input.n] with twice as 5
 	m := [upper("ab"), twice(input.n)] with upper as two with twice as one
 }
 twice(x) := x * 2
