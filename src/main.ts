@@ -65,6 +65,11 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['usage', usage],
 ]);
 
+function endQuietly(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(EXIT.ok);
+}
+
 /** Runs the command that the arguments name and leaves its exit code behind. Never throws. */
 export async function run(): Promise<void> {
   // What a start-up allocates lives long, from which V8 concludes that what a check allocates does too, and puts it where
@@ -72,6 +77,8 @@ export async function run(): Promise<void> {
   setFlagsFromString('--no-allocation-site-pretenuring');
   // Nothing that is parsed from a request can then reach other objects through their prototype.
   Object.freeze(Object.prototype);
+  // `sallyport explain --source | head`: whoever reads no further has what he wanted. A service goes on being heard or fails.
+  if (process.argv[2] !== 'serve') process.stdout.on('error', endQuietly);
   const io: Io = {
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),

@@ -44,9 +44,14 @@ export function toQuotaNotice(
   if (refusal !== undefined) pushRetry(headers, refusal.retryMs);
   return {
     headers,
-    metadata: told.find(({ texts }) => texts.override !== undefined)?.texts.override ?? NO_METADATA,
+    metadata: overrideOf(told),
     violated: refusal === undefined ? NONE : told.filter(({ limit }) => limit.exceeded).map(({ terms }) => terms.name),
   };
+}
+
+function overrideOf(told: readonly Told[]): JsonObject {
+  for (const { texts } of told) if (texts.override !== undefined) return texts.override;
+  return NO_METADATA;
 }
 
 const NO_METADATA: JsonObject = {};

@@ -86,3 +86,27 @@ test('passes on what stands where members were expected', () => {
   const reader = createInputReader(part(['identity', part(['roles', LEAF])], ['route', part(['name', LEAF])]));
   expect(reader(policyInput({ identity: ['roles'], route: null }))).toEqual({ identity: ['roles'], route: null });
 });
+
+test('reads what is one frozen object for many requests once, and anything else each time', () => {
+  const reader = createInputReader(part(['identity', part(['roles', LEAF])], ['network', LEAF]));
+  const identity = Object.freeze({ roles: ['a'], tenant: 't' });
+  const network = Object.freeze({ client_ip: '192.0.2.1' });
+  const first = reader(policyInput({ identity, network }));
+  const second = reader(policyInput({ identity, network }));
+  expect(second).toEqual({ identity: { roles: ['a'] }, network: { client_ip: '192.0.2.1' } });
+  expect(second['identity']).toBe(first['identity']);
+  expect(second['network']).not.toBe(first['network']);
+  const open = { roles: ['a'] };
+  const before = reader(policyInput({ identity: open }))['identity'];
+  open.roles = ['b'];
+  expect(before).toEqual({ roles: ['a'] });
+  expect(reader(policyInput({ identity: open }))).toEqual({ identity: { roles: ['b'] } });
+});
+
+test('keeps what it read for one entrypoint apart from another', () => {
+  const identity = Object.freeze({ roles: ['a'], tenant: 't' });
+  const roles = createInputReader(part(['identity', part(['roles', LEAF])]));
+  const tenant = createInputReader(part(['identity', part(['tenant', LEAF])]));
+  expect(roles(policyInput({ identity }))).toEqual({ identity: { roles: ['a'] } });
+  expect(tenant(policyInput({ identity }))).toEqual({ identity: { tenant: 't' } });
+});

@@ -50,6 +50,10 @@ describe('stored data', () => {
       `{"a": {"b": ${large}}, "a": {"b": null}}`,
       `{"a": ${large}, "a": ${members(500)}}`,
       `{"a": ${large.replace('"key 7"', '"key 9"')}}`,
+      // Half a surrogate pair is read as U+FFFD, in keys too.
+      `{"\\ud800": ${large}, "b": 1}`,
+      `{"a": ${large.replace('"key 7"', '"\\udc00"').replace('"key 8"', '"\\ud800"')}}`,
+      `{"\\ud800": ${large}, "\\udc00": 5}`,
       large,
       '{}',
     ]) {
