@@ -59,7 +59,8 @@ function isSame(charge: Fields, names: readonly string[], values: readonly unkno
 /** Members of a charge are scalars, lists of texts, or objects of scalars; anything else is never the same. */
 function isSameMember(one: unknown, other: unknown): boolean {
   if (typeof one !== 'object' || one === null) return one === other;
-  if (typeof other !== 'object' || other === null || Array.isArray(one) !== Array.isArray(other)) return false;
+  if (Array.isArray(one)) return Array.isArray(other) && isSameList(one, other);
+  if (typeof other !== 'object' || other === null || Array.isArray(other)) return false;
   const names = Object.keys(one);
   if (names.length !== Object.keys(other).length) return false;
   for (const name of names) {
@@ -67,6 +68,15 @@ function isSameMember(one: unknown, other: unknown): boolean {
     // Whatever has the keys can be asked for them.
     const member = (one as Fields)[name];
     if (typeof member === 'object' || member !== (other as Fields)[name]) return false;
+  }
+  return true;
+}
+
+function isSameList(one: readonly unknown[], other: readonly unknown[]): boolean {
+  if (one.length !== other.length) return false;
+  for (let at = 0; at < one.length; at++) {
+    const item = one[at];
+    if (typeof item === 'object' || item !== other[at]) return false;
   }
   return true;
 }

@@ -1,7 +1,7 @@
 import { RE2JS, RE2JSException } from 're2js';
 import { createAutomatonSearch } from './automaton-search.ts';
 import { UnsureSyntax } from './char-set.ts';
-import { RegexCostError, StepCounter } from './cost.ts';
+import { RegexCostError, type SearchLimits, StepCounter } from './cost.ts';
 import { parsePattern } from './parse.ts';
 import { createPrefilters } from './prefilter.ts';
 import { compilePrograms } from './program.ts';
@@ -27,11 +27,6 @@ export interface Match {
   readonly end: number;
   /** `[start, end]` of group 0, 1, …; -1 where a group took no part. Only group 0 unless groups were asked for. */
   readonly places: Places;
-}
-
-export interface SearchLimits {
-  /** A {@link RegexCostError} is thrown at the next occasion after so many steps; as many as it takes when absent. */
-  readonly maxSteps?: number;
 }
 
 /**
@@ -79,11 +74,11 @@ export function compileRegex(pattern: string): Regex {
       return counter.steps;
     },
     test: (text, limits) => {
-      counter.allow(limits?.maxSteps ?? Infinity);
+      counter.allow(limits);
       return search.test(text);
     },
     exec: (text, from = 0, limits) => {
-      counter.allow(limits?.maxSteps ?? Infinity);
+      counter.allow(limits);
       return toMatch(search.exec(text, from, true));
     },
     matchAll: (text, options) => matchAll(search, counter, text, options ?? {}),
@@ -162,8 +157,8 @@ const MAX_READINGS = 64;
 const FREE_UNITS = 64_000;
 
 function matchAll(search: Search, counter: StepCounter, text: string, options: MatchAllOptions): readonly Match[] {
-  const { limit = Infinity, groups = false, maxSteps = Infinity } = options;
-  counter.allow(maxSteps);
+  const { limit = Infinity, groups = false } = options;
+  counter.allow(options);
   const maxRead = counter.read + MAX_READINGS * text.length + FREE_UNITS;
   const matches: Match[] = [];
   let previousEnd = -1;

@@ -11,7 +11,9 @@ import {
   inputsOf,
   newTally,
   type Subject,
+  type Tally,
 } from './policy-support/differential-run.ts';
+import type { Verdict } from './policy-support/differential-verdict.ts';
 import { compilable, entrypointsOf, TABLE_DATA, TABLE_REGO } from './policy-support/generated-policy.ts';
 import { type OpaServer, startOpaServer } from './policy-support/opa-server.ts';
 import { readSignatures, type Signature } from './policy-support/rego-builtins.ts';
@@ -47,9 +49,19 @@ describeWith(['opa'], 'the same answer as OPA, of both engines', () => {
     console.info(`generated policies: ${figures(tally)}`);
     expect(tally.disagreements.slice(0, 3).map(describeDisagreement)).toStrictEqual([]);
     expect(tally.defined).toBeGreaterThan(tally.pairs / 3);
+    expectFew(tally, ['js', 'equal number with another text'], 0.02);
+    expectFew(tally, ['js', 'conflict that opa does not come to'], 0.03);
+    expectFew(tally, ['js', 'conflict that the plan does not come to'], 0.005);
+    expectFew(tally, ['js', 'failure that the plan does not come to'], 0.02);
+    expectFew(tally, ['wasm', 'wasm reads data by keys'], 0.02);
     expect(tally.js.get('same') ?? 0).toBeGreaterThan(tally.pairs * 0.9);
   });
 });
+
+/** What is excused is the exception, at most this share of all pairs. */
+function expectFew(tally: Tally, [engine, verdict]: readonly ['js' | 'wasm', Verdict], share: number): void {
+  expect(tally[engine].get(verdict) ?? 0, `${engine}: ${verdict}`).toBeLessThan(10 + tally.pairs * share);
+}
 
 function randomSubject(random: Random, signatures: readonly Signature[]): { units: readonly Unit[]; subject: Subject } {
   const units = compilable(randomUnits(random, signatures, UNITS));
@@ -58,7 +70,7 @@ function randomSubject(random: Random, signatures: readonly Signature[]): { unit
 
 function subjectOf(units: readonly Unit[], data: Value): Subject {
   const entrypoints = entrypointsOf(units);
-  return { rego: new Map([...TABLE_REGO, ['gen.rego', render(units)]]), entrypoints, data };
+  return { rego: new Map([...TABLE_REGO, ['gen.rego', render(units)]]), entrypoints, data, computedKeys: true };
 }
 
 /** Prints the smallest rules and input that still disagree. */

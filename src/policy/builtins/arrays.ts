@@ -1,6 +1,7 @@
 import { isArray } from '../values/object.ts';
 import type { Value } from '../values/value.ts';
-import { arrayOperand, type Builtin, type BuiltinContext, type Builtins, integerOperand } from './builtin.ts';
+import { arrayOperand, type Builtin, type BuiltinContext, type Builtins } from './builtin.ts';
+import { int64Operand } from './operands.ts';
 
 /** OPA's `array` family. Work is charged by the items of what is made. */
 export const ARRAY_BUILTINS: Builtins = new Map<string, Builtin>([
@@ -40,8 +41,8 @@ function reverse(context: BuiltinContext, array: readonly Value[]): readonly Val
 /** Indexes beyond the array are moved to its ends; a start behind the end gives an empty array. */
 function slice(context: BuiltinContext, a: Value, b: Value, c: Value): readonly Value[] {
   const array = arrayOperand(context, a, 1);
-  const from = integerOperand(context, b, 2);
-  const to = integerOperand(context, c, 3);
+  const from = int64Operand(context, b, 2);
+  const to = int64Operand(context, c, 3);
   const end = Math.min(Math.max(to, 0), array.length);
   const start = Math.min(Math.max(from, 0), end);
   if (start === 0 && end === array.length) return array;

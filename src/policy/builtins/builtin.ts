@@ -1,5 +1,5 @@
 import type { Instant } from '../../decision/ports.ts';
-import { isNumber, numberOfBigInt, toBigInt } from '../values/number.ts';
+import { isNumber, numberOfBigInt } from '../values/number.ts';
 import { isArray, isObject } from '../values/object.ts';
 import { RegoSet } from '../values/set.ts';
 import type { NumberValue, ObjectValue, Value } from '../values/value.ts';
@@ -85,25 +85,6 @@ export function textOperand(context: BuiltinContext, value: Value, position: num
 export function numberOperand(context: BuiltinContext, value: Value, position: number): NumberValue {
   if (!isNumber(value)) throw typeFailure(context, position, 'number', value);
   return value;
-}
-
-/** An integer of any size; a number with a fraction or an exponent is none, as in OPA. */
-export function bigIntOperand(context: BuiltinContext, value: Value, position: number): bigint {
-  const integer = toBigInt(numberOperand(context, value, position));
-  if (integer === undefined)
-    throw operandFailure(context, position, 'must be integer number but got floating-point number');
-  return integer;
-}
-
-const INT64_MAX = 2n ** 63n - 1n;
-
-/** An integer that fits Go's `int`; beyond 2^53 it is cut to the nearest double, which no use of it can tell apart. */
-export function integerOperand(context: BuiltinContext, value: Value, position: number): number {
-  if (typeof value === 'number' && Number.isInteger(value)) return value;
-  const integer = bigIntOperand(context, value, position);
-  if (integer > INT64_MAX || integer < -INT64_MAX - 1n)
-    throw operandFailure(context, position, 'must be integer number');
-  return Number(integer);
 }
 
 export function arrayOperand(context: BuiltinContext, value: Value, position: number): readonly Value[] {

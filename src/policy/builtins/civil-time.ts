@@ -97,12 +97,14 @@ export function fromCivil(
 }
 
 const zones = new LRUCache<string, Zone>({ max: 128 });
+const ZONE_STEPS = 3_000;
 
-/** A zone of the IANA database by its exact name; `undefined` when there is none. `Local` is UTC here. */
-export function zoneNamed(name: string): Zone | undefined {
+/** A zone of the IANA database by its exact name; `undefined` when there is none. `Local` is UTC here. Looking for one takes long, and is told first. */
+export function zoneNamed(name: string, charge: (steps: number) => void): Zone | undefined {
   if (name === '' || name === 'UTC' || name === 'Local') return UTC;
   const known = zones.get(name);
   if (known !== undefined) return known;
+  charge(ZONE_STEPS);
   const zone = createZone(name);
   if (zone !== undefined) zones.set(name, zone);
   return zone;

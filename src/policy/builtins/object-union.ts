@@ -30,12 +30,16 @@ export function unionOf(context: BuiltinContext, objects: Iterable<ObjectValue>)
     return merged;
   }
 
-  let union: ObjectValue | undefined;
+  let union: ObjectValue = {};
+  // Its members are not counted anew each time: that takes as long as to copy it.
+  let empty = true;
   for (const object of objects) {
-    if (union === undefined || sizeOf(union) === 0) union = object;
-    else if (sizeOf(object) > 0 && object !== union) union = merge(union, object);
+    if (empty) {
+      union = object;
+      empty = sizeOf(object) === 0;
+    } else if (object !== union && sizeOf(object) > 0) union = merge(union, object);
   }
-  return union ?? {};
+  return union;
 }
 
 function copyOf(object: ObjectValue): ObjectValue {

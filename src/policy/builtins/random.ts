@@ -1,7 +1,8 @@
 import { numberOfBigInt } from '../values/number.ts';
 import { toRegoText } from '../values/text.ts';
 import type { NumberValue, PlainObject, Value } from '../values/value.ts';
-import { type Builtin, type BuiltinContext, type Builtins, integerOperand, textOperand } from './builtin.ts';
+import { type Builtin, type BuiltinContext, type Builtins, textOperand } from './builtin.ts';
+import { int64Operand } from './operands.ts';
 
 /** OPA's `rand` and `uuid` families. What is random is the same for the same operands throughout a decision. */
 export const RANDOM_BUILTINS: Builtins = new Map<string, Builtin>([
@@ -12,7 +13,7 @@ export const RANDOM_BUILTINS: Builtins = new Map<string, Builtin>([
 
 function randomBelow(context: BuiltinContext, a: Value, b: Value): NumberValue {
   const label = textOperand(context, a, 1);
-  const limit = BigInt(Math.abs(integerOperand(context, b, 2)));
+  const limit = BigInt(Math.abs(int64Operand(context, b, 2)));
   if (limit === 0n) return 0;
   const bytes = Buffer.from(context.randomFor(`rand.intn ${limit} ${label}`));
   // 128 random bits: the bias of the remainder is below 2^-64.

@@ -1,14 +1,15 @@
+import type { SearchLimits } from '../../regex/cost.ts';
 import { RegexCostError } from '../../regex/cost.ts';
-import { groupText, type Match, type MatchAllOptions, type Regex, type SearchLimits } from '../../regex/regex.ts';
+import { groupText, type Match, type MatchAllOptions, type Regex } from '../../regex/regex.ts';
 import type { Value } from '../values/value.ts';
 import {
   type Builtin,
   type BuiltinContext,
   type Builtins,
   builtinFailure,
-  integerOperand,
   textOperand,
 } from './builtin.ts';
+import { int64Operand } from './operands.ts';
 import { GlobError, globsIntersect } from './glob-intersection.ts';
 import { isRegex, regexOf } from './regex-cache.ts';
 import { expandReplacement, readReplacement } from './regex-expand.ts';
@@ -44,11 +45,8 @@ const ALL_STEPS = 1e12;
 
 function test(context: BuiltinContext, regex: Regex, text: string): boolean {
   const least = chargeLeast(context, regex, text);
-  const before = regex.steps;
   try {
-    const found = regex.test(text, limitsOf(least));
-    chargeMore(context, regex.steps - before - least);
-    return found;
+    return regex.test(text, limitsOf(context, least));
   } catch (error) {
     throw refused(context, error);
   }
@@ -56,29 +54,26 @@ function test(context: BuiltinContext, regex: Regex, text: string): boolean {
 
 function matchesOf(context: BuiltinContext, regex: Regex, text: string, options: MatchAllOptions): readonly Match[] {
   const least = chargeLeast(context, regex, text);
-  const before = regex.steps;
   try {
-    const matches = regex.matchAll(text, { ...options, ...limitsOf(least) });
-    chargeMore(context, regex.steps - before - least);
-    return matches;
+    return regex.matchAll(text, { ...options, ...limitsOf(context, least) });
   } catch (error) {
     throw refused(context, error);
   }
 }
 
-/** What a search of the whole text costs; what it costs beyond that is charged behind it. */
+/** What a search of the whole text costs; what it costs beyond that is charged as it comes. */
 function chargeLeast(context: BuiltinContext, regex: Regex, text: string): number {
   const least = text.length * regex.weight;
   context.charge(Math.ceil(least / UNITS_PER_STEP));
   return least;
 }
 
-function chargeMore(context: BuiltinContext, units: number): void {
-  if (units > 0) context.charge(Math.ceil(units / UNITS_PER_STEP));
-}
-
-function limitsOf(least: number): SearchLimits {
-  return { maxSteps: FREE_UNITS + MOST_READINGS * least };
+function limitsOf(context: BuiltinContext, least: number): SearchLimits {
+  return {
+    maxSteps: FREE_UNITS + MOST_READINGS * least,
+    free: least,
+    spend: (units) => context.charge(units / UNITS_PER_STEP),
+  };
 }
 
 function refused(context: BuiltinContext, error: unknown): unknown {
@@ -89,7 +84,7 @@ function refused(context: BuiltinContext, error: unknown): unknown {
 function findN(context: BuiltinContext, pattern: Value, operand: Value, count: Value): Value {
   const source = textOperand(context, pattern, 1);
   const text = textOperand(context, operand, 2);
-  const limit = limitOf(integerOperand(context, count, 3));
+  const limit = limitOf(int64Operand(context, count, 3));
   return matchesOf(context, regexOf(context, source), text, { limit }).map(({ start, end }) => text.slice(start, end));
 }
 
@@ -101,7 +96,7 @@ function limitOf(count: number): number {
 function findSubmatches(context: BuiltinContext, pattern: Value, operand: Value, count: Value): Value {
   const source = textOperand(context, pattern, 1);
   const text = textOperand(context, operand, 2);
-  const limit = limitOf(integerOperand(context, count, 3));
+  const limit = limitOf(int64Operand(context, count, 3));
   const regex = regexOf(context, source);
   const matches = matchesOf(context, regex, text, { limit, groups: true });
   context.charge(matches.length * (regex.groupCount + 1));

@@ -6,12 +6,12 @@ import {
   type BuiltinContext,
   type Builtins,
   builtinFailure,
-  integerOperand,
   nowNs,
   numberOperand,
   textOperand,
   typeFailure,
 } from './builtin.ts';
+import { int64Operand } from './operands.ts';
 import {
   type Civil,
   daysFromCivil,
@@ -65,7 +65,7 @@ function momentOf(context: BuiltinContext, value: Value): Moment {
   if (ns === undefined) throw typeFailure(context, 1, 'either number (ns) or [number (ns), string (tz)]', value);
   const number = numberOperand(context, ns, 1);
   const name = textOperand(context, zone, 1);
-  const named = zoneNamed(name);
+  const named = zoneNamed(name, context.charge);
   if (named === undefined) {
     throw builtinFailure(context, PATH.test(name) ? 'time: invalid location name' : `unknown time zone ${name}`);
   }
@@ -155,9 +155,9 @@ const MAX_YEARS = 1_000_000;
 
 function addDate(context: BuiltinContext, moment: Value, byYears: Value, byMonths: Value, byDays: Value): NumberValue {
   const { time } = momentOf(context, moment);
-  const years = integerOperand(context, byYears, 2);
-  const months = integerOperand(context, byMonths, 3);
-  const days = integerOperand(context, byDays, 4);
+  const years = int64Operand(context, byYears, 2);
+  const months = int64Operand(context, byMonths, 3);
+  const days = int64Operand(context, byDays, 4);
   if (Math.abs(years) > MAX_YEARS || Math.abs(months) > 12 * MAX_YEARS || Math.abs(days) > 366 * MAX_YEARS) {
     return inRange(context, undefined);
   }

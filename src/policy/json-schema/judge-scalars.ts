@@ -19,8 +19,11 @@ export function judgeAny(
   if (schema.constant !== undefined && normalJson(json, budget) !== schema.constant) {
     add(budget, result, place, 'const', `${fieldOf(place)} does not match: ${schema.constant}`);
   }
+  if (schema.allowed !== undefined) budget.charge(schema.allowed.length >> 2);
   if (schema.allowed !== undefined && !schema.allowed.includes(normalJson(json, budget))) {
-    add(budget, result, place, 'enum', `${fieldOf(place)} must be one of the following: ${schema.allowed.join(', ')}`);
+    const allowed = schema.allowed.join(', ');
+    budget.charge(allowed.length >> 2);
+    add(budget, result, place, 'enum', `${fieldOf(place)} must be one of the following: ${allowed}`);
   }
   if (schema.format !== undefined && typeof json === 'string') {
     budget.charge(json.length);

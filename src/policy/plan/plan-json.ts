@@ -35,6 +35,16 @@ export function only(entry: Entry, where: string, known: readonly string[]): voi
   for (const key of Object.keys(entry)) if (!known.includes(key)) throw invalid(`${where} has an unknown member`);
 }
 
+/** What is nested beyond the stack of whoever walks it is no plan either. */
+export function withinStack<T>(walk: () => T): T {
+  try {
+    return walk();
+  } catch (error) {
+    if (error instanceof RangeError) throw invalid('it is nested too deeply');
+    throw error;
+  }
+}
+
 export function invalid(message: string, options?: ErrorOptions): PolicyLoadError {
   return new PolicyLoadError('invalid_plan', `\`plan.json\`: ${message}`, options);
 }

@@ -1,6 +1,6 @@
 import { isObject } from '../../decision/json.ts';
 import type { BuiltinDeclaration, FunctionUnit, Plan, PlanUnit } from './plan.ts';
-import { type Entry, invalid, listAt, localAt, MOST_LOCALS, objectAt, only, textAt } from './plan-json.ts';
+import { type Entry, invalid, listAt, localAt, MOST_LOCALS, objectAt, only, textAt, withinStack } from './plan-json.ts';
 import { readBlocks, type UnitScope } from './statement-reader.ts';
 
 /** V8 takes far more; OPA writes far less. */
@@ -9,7 +9,7 @@ const MOST_PARAMS = 250;
 /** Reads `plan.json`; what is not as OPA writes it is a `PolicyLoadError` `invalid_plan`. */
 export function readPlan(bytes: Uint8Array): Plan {
   const text = decode(bytes);
-  return planOf(parse(text), () => parseExactly(text));
+  return withinStack(() => planOf(parse(text), () => parseExactly(text)));
 }
 
 /** The same for a plan that was parsed already; integers beyond 2^53 are refused. */

@@ -1,6 +1,7 @@
 import { Cells } from './constants.ts';
 import type { Plan } from './plan.ts';
 import { factsOf } from './plan-facts.ts';
+import { withinStack } from './plan-json.ts';
 import { joined, js, listed, RUNTIME_NAMES, Source } from './source.ts';
 import { translateEntrypoint, translateFunction } from './translate-unit.ts';
 import type { RuleTable, TracePosition, Translation } from './translation.ts';
@@ -18,8 +19,12 @@ export interface TranslationOptions {
 /** Fewer are as fast one after the other. */
 const LEAST_INDEXED = 16;
 
-/** The plan as JavaScript. Pure; needs nothing of the process. */
+/** The plan as JavaScript. Pure; needs nothing of the process. Throws `invalid_plan` for what is nested too deeply. */
 export function translatePlan(plan: Plan, options: TranslationOptions = {}): Translation {
+  return withinStack(() => translate(plan, options));
+}
+
+function translate(plan: Plan, options: TranslationOptions): Translation {
   const { trace = false, index: indexed = true } = options;
   const leastIndexed = indexed ? (options.leastIndexed ?? LEAST_INDEXED) : Number.POSITIVE_INFINITY;
   const cells = new Cells();

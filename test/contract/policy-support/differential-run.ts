@@ -15,6 +15,7 @@ export interface Subject {
   /** `package/rule`. */
   readonly entrypoints: readonly string[];
   readonly data: Value;
+  readonly computedKeys?: boolean;
 }
 
 export interface Question {
@@ -57,7 +58,7 @@ export async function compareAll(
   const next = questions.values();
   const worker = async (): Promise<void> => {
     // All workers take from the one iterator.
-    for (const question of next) record(tally, question, await ask(question));
+    for (const question of next) record(tally, subject, question, await ask(question));
   };
   await Promise.all(Array.from({ length: 6 }, worker));
 }
@@ -66,7 +67,7 @@ export async function compareAll(
 export async function disagrees(server: OpaServer, subject: Subject, question: Question): Promise<boolean> {
   const ask = await askersOf(server, { ...subject, entrypoints: [question.entrypoint] });
   const tally = newTally();
-  record(tally, question, await ask(question));
+  record(tally, subject, question, await ask(question));
   return tally.disagreements.length > 0;
 }
 
@@ -106,12 +107,17 @@ function safely(engine: PlanEngine, entrypoint: string, input: Value, strict: bo
   }
 }
 
-function record(tally: Tally, question: Question, answers: { opa: Answer; js: Answer; wasm: Answer }): void {
+function record(
+  tally: Tally,
+  { computedKeys = false }: Subject,
+  question: Question,
+  answers: { opa: Answer; js: Answer; wasm: Answer },
+): void {
   const { opa } = answers;
   tally.pairs++;
   if (opa.kind === 'value') tally.defined++;
   if (opa.kind === 'error') tally.errors++;
-  const judged = { ...answers, strict: question.strict };
+  const judged = { ...answers, strict: question.strict, computedKeys };
   for (const [engine, verdict] of [['js', judgeJs(judged)], ['wasm', judgeWasm(judged)]] as const) {
     tally[engine].set(verdict, (tally[engine].get(verdict) ?? 0) + 1);
     if (verdict !== 'differs') continue;
@@ -126,8 +132,16 @@ export function figures({ pairs, defined, errors, js, wasm }: Tally): string {
 }
 
 export function describeDisagreement({ entrypoint, input, strict, engine, opa, ours }: Disagreement): string {
-  const text = `${engine} ${entrypoint}${strict ? ' (strict)' : ''}\ninput ${toJsonText(input)}\nopa   ${opa}\nours  ${ours}`;
-  return text.length > 4_000 ? `${text.slice(0, 4_000)} …` : text;
+  let same = 0;
+  while (same < opa.length && opa[same] === ours[same]) same++;
+  const from = Math.max(0, same - 80);
+  const part = (text: string): string => `${from > 0 ? '…' : ''}${text.slice(from, same + 300)}`;
+  return [
+    `${engine} ${entrypoint}${strict ? ' (strict)' : ''}`,
+    `opa   ${part(opa)}`,
+    `ours  ${part(ours)}`,
+    `input ${toJsonText(input)}`,
+  ].join('\n');
 }
 
 /** Inputs one after the other, every second one only a little different from the one before. */

@@ -356,3 +356,17 @@ describe('a verified token is remembered', () => {
     expect(of.authenticate(request(presented), AT)).toMatchObject({ kind: 'verified' });
   });
 });
+
+test('one frozen principal stands for all requests that present a token in the same way, and for no others', async () => {
+  const presented = bearer({ sub: 'again' });
+  const first = await principalOf(presented);
+  expect(await principalOf(presented)).toBe(first);
+  expect(Object.isFrozen(first) && Object.isFrozen(first.credentials) && first.credentials.every(Object.isFrozen)).toBe(
+    true,
+  );
+  const lower = await principalOf(presented.replace('Bearer', 'bearer'));
+  expect(lower).not.toBe(first);
+  expect(lower.credentials[0]?.presented).toBe(presented.replace('Bearer', 'bearer'));
+  expect(await principalOf(bearer({ sub: 'another' }))).not.toEqual(first);
+  expect((await principalOf(presented)).credentials[0]?.presented).toBe(presented);
+});
