@@ -2,6 +2,7 @@ import { RequestFault } from '../decision/errors.ts';
 import type { PolicyInput } from '../decision/input.ts';
 import type { Clock, Evaluation, Instant } from '../decision/ports.ts';
 import { BUILTINS } from './builtins/all.ts';
+import { BuiltinFailure, loggableFailure } from './builtins/builtin.ts';
 import type { PolicyConfig } from './config.ts';
 import { RenewedBudget } from './evaluation-budget.ts';
 import { createHost, type Host } from './host.ts';
@@ -141,6 +142,8 @@ function toLoadedPolicy({ plan, pool, host, clock, strict, budgetMs }: LoadedPar
       const cause = toError(thrown);
       if (!(cause instanceof EvaluationFault)) pool.discard(instance);
       if (cause.cause instanceof RequestFault) throw cause.cause;
+      const failed = cause.cause instanceof Error ? failureOf(cause.cause) : undefined;
+      if (failed !== undefined) throw new RequestFault('policy_error', failed);
       throw new RequestFault('policy_error', messageOf(cause), { cause });
     }
     pool.watch(instance);
@@ -185,6 +188,13 @@ function readResult(read: ReadResult, text: string): unknown {
     const cause = toError(thrown);
     throw new RequestFault('policy_error', `the result cannot be read: ${cause.message}`, { cause });
   }
+}
+
+/** What may be said of a builtin's failure, as the host threw it: ``` `name`: why ```. */
+function failureOf({ message, cause }: Error): string | undefined {
+  const name = /^`([^`]*)`/.exec(message)?.[1];
+  if (!(cause instanceof BuiltinFailure) || name === undefined) return undefined;
+  return loggableFailure(name, cause.code, message);
 }
 
 function messageOf(error: Error): string {

@@ -4,8 +4,8 @@ import { describeWith } from '../support/describe-with.ts';
 import { caseCount, createRandom, type Random, seedOf } from '../support/seed.ts';
 import {
   compareAll,
-  describeDisagreement,
   type Disagreement,
+  describeDisagreement,
   disagrees,
   figures,
   inputsOf,
@@ -84,5 +84,7 @@ async function explain(
   const found = await smallest({ units, input: first.input }, ({ units: fewer, input }) =>
     disagrees(server, subjectOf(fewer, data), { ...first, input }),
   );
-  console.info(`the smallest policy: ${render(found.units)}\n${describeDisagreement({ ...first, input: found.input })}`);
+  console.info(
+    `the smallest policy: ${render(found.units)}\n${describeDisagreement({ ...first, input: found.input })}`,
+  );
 }

@@ -319,7 +319,13 @@ export function describePolicyEngine(name: string, create: CreateEngine, nature:
       const policy = await load({ config: { decisions } });
       const bad = policyInput({ identity: { subject: 'no time' } });
       expect(policy.evaluate('behaviour/lenient', bad, AT).value).toEqual([]);
-      expect(faultOf(() => policy.evaluate('behaviour/limits', bad, AT)).code).toBe('policy_error');
+      const fault = faultOf(() => policy.evaluate('behaviour/limits', bad, AT));
+      expect(fault.code).toBe('policy_error');
+      // Neither it nor its cause quotes what the builtin was given.
+      expect([fault.message, fault.cause]).toEqual([
+        expect.stringMatching(/^`[a-z0-9_.]+` failed \(eval_builtin_error\)$/),
+        undefined,
+      ]);
       const good = policyInput({ identity: { subject: '1970-01-01T00:00:01Z' } });
       expect(policy.evaluate('behaviour/limits', good, AT).value).toEqual([{ at: 1_000_000_000 }]);
     });

@@ -24,7 +24,7 @@ export interface BuiltinContext {
    * Counts work beyond the call itself against the evaluation's budget, one step for some 10 ns; throws when it is used
    * up. Called before the work is begun, by every builtin whose work grows with its operands faster than their text.
    */
-  charge(steps: number): void;
+  readonly charge: (steps: number) => void;
 }
 
 /** OPA's codes of what a builtin may fail with. */

@@ -2,15 +2,9 @@ import type { SearchLimits } from '../../regex/cost.ts';
 import { RegexCostError } from '../../regex/cost.ts';
 import { groupText, type Match, type MatchAllOptions, type Regex } from '../../regex/regex.ts';
 import type { Value } from '../values/value.ts';
-import {
-  type Builtin,
-  type BuiltinContext,
-  type Builtins,
-  builtinFailure,
-  textOperand,
-} from './builtin.ts';
-import { int64Operand } from './operands.ts';
+import { type Builtin, type BuiltinContext, type Builtins, builtinFailure, textOperand } from './builtin.ts';
 import { GlobError, globsIntersect } from './glob-intersection.ts';
+import { int64Operand } from './operands.ts';
 import { isRegex, regexOf } from './regex-cache.ts';
 import { expandReplacement, readReplacement } from './regex-expand.ts';
 import { templateRegex } from './regex-template.ts';

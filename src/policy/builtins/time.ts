@@ -11,7 +11,6 @@ import {
   textOperand,
   typeFailure,
 } from './builtin.ts';
-import { int64Operand } from './operands.ts';
 import {
   type Civil,
   daysFromCivil,
@@ -25,6 +24,7 @@ import {
 } from './civil-time.ts';
 import { parseDurationNs } from './duration.ts';
 import { NAMED_LAYOUTS, WEEKDAYS } from './go-layout.ts';
+import { int64Operand } from './operands.ts';
 import { quoteBytes } from './quote-bytes.ts';
 import { formatTime } from './time-format.ts';
 import { parseTime } from './time-parse.ts';

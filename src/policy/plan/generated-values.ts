@@ -127,12 +127,22 @@ function copyOf(object: ObjectValue): ObjectValue {
   return copy;
 }
 
+/** Told of work before it is done; may throw. */
+export type Charge = (steps: number) => void;
+
+function chargedCopy(object: ObjectValue, charge: Charge): ObjectValue {
+  charge(4 * sizeOf(object));
+  return copyOf(object);
+}
+
 /** Members of both, deep; where one is no object the first counts. */
-export function merge(a: Value | undefined, b: Value | undefined): Value | undefined {
+export function merge(a: Value | undefined, b: Value | undefined, charge: Charge): Value | undefined {
   if (a === undefined) return b;
   if (!isObject(a) || !isObject(b)) return a;
-  let merged = copyOf(a);
-  for (const [key, value] of entriesOf(b)) merged = insert(merged, key, merge(memberOf(a, key), value) ?? value);
+  let merged = chargedCopy(a, charge);
+  charge(4 * sizeOf(b));
+  for (const [key, value] of entriesOf(b))
+    merged = insert(merged, key, merge(memberOf(a, key), value, charge) ?? value);
   return merged;
 }
 
@@ -141,8 +151,9 @@ export function upsert(
   document: Value | undefined,
   path: readonly string[],
   value: Value | undefined,
+  charge: Charge,
 ): Value | undefined {
-  return upsertAt(document, path, 0, value);
+  return upsertAt(document, path, 0, value, charge);
 }
 
 function upsertAt(
@@ -150,11 +161,12 @@ function upsertAt(
   path: readonly string[],
   at: number,
   value: Value | undefined,
+  charge: Charge,
 ): Value | undefined {
   const key = path[at];
   if (key === undefined) return value;
-  const copy = isObject(document) ? copyOf(document) : {};
-  const member = upsertAt(memberOf(copy, key), path, at + 1, value);
+  const copy = isObject(document) ? chargedCopy(document, charge) : {};
+  const member = upsertAt(memberOf(copy, key), path, at + 1, value, charge);
   return member === undefined ? copy : insert(copy, key, member);
 }
 

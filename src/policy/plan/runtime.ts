@@ -94,15 +94,17 @@ export function createRuntime(translation: Translation, builtins: Builtins): Run
       ownedInsert: generated.ownedPut,
       ownedInsertOnce: generated.ownedPutOnce,
       ownedAdd: generated.ownedAdd,
-      merge: generated.merge,
-      upsert: generated.upsert,
+      merge: (a: Value | undefined, b: Value | undefined) => generated.merge(a, b, context.charge),
+      upsert: (document: Value | undefined, path: readonly string[], value: Value | undefined) =>
+        generated.upsert(document, path, value, context.charge),
       openInput: worlds.openInput,
       closeInput: worlds.closeInput,
       openData: worlds.openData,
       closeData: worlds.closeData,
       // Which error comes first depends on the order.
-      keys: (from: Value | undefined) => (context.strict ? generated.sortedKeys(from) : generated.keys(from)),
-      sortedKeys: generated.sortedKeys,
+      keys: (from: Value | undefined) =>
+        charged(context, context.strict ? generated.sortedKeys(from) : generated.keys(from)),
+      sortedKeys: (from: Value | undefined) => charged(context, generated.sortedKeys(from)),
       values: generated.values,
       found: (path: readonly Value[]) => lookUp(functions, path),
       result: (value: Value) => addResult(runtime.results, value),
@@ -170,6 +172,12 @@ function bound(name: string, builtins: Builtins, context: BuiltinContext): Direc
     }
   };
   return directForm(name, called) ?? called;
+}
+
+/** Lists of many keys cost as much where the first of them is all that a policy looks at. */
+function charged(context: BuiltinContext, keys: readonly Value[] | undefined): readonly Value[] | undefined {
+  if (keys !== undefined && keys.length >= 16) context.charge(keys.length << 2);
+  return keys;
 }
 
 /** Large operands that are only looked through cost too, where a policy does so again and again. */

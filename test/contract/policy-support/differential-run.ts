@@ -1,7 +1,7 @@
+import type { CompiledPolicy } from '../../../src/policy/policy-engine.ts';
 import { toJsonText } from '../../../src/policy/values/json-text.ts';
 import type { Value } from '../../../src/policy/values/value.ts';
 import type { Random } from '../../support/seed.ts';
-import type { CompiledPolicy } from '../../../src/policy/policy-engine.ts';
 import { compilePolicy } from './compile-policy.ts';
 import { judgeJs, judgeWasm, opaText, ourText, type Verdict } from './differential-verdict.ts';
 import { askModule } from './generated-policy.ts';
@@ -118,7 +118,10 @@ function record(
   if (opa.kind === 'value') tally.defined++;
   if (opa.kind === 'error') tally.errors++;
   const judged = { ...answers, strict: question.strict, computedKeys };
-  for (const [engine, verdict] of [['js', judgeJs(judged)], ['wasm', judgeWasm(judged)]] as const) {
+  for (const [engine, verdict] of [
+    ['js', judgeJs(judged)],
+    ['wasm', judgeWasm(judged)],
+  ] as const) {
     tally[engine].set(verdict, (tally[engine].get(verdict) ?? 0) + 1);
     if (verdict !== 'differs') continue;
     tally.disagreements.push({ ...question, engine, opa: opaText(opa), ours: ourText(answers[engine]) });

@@ -61,7 +61,8 @@ export function judgeJs({ opa, js, wasm, strict }: Answers): Verdict {
     return 'opa fails in itself';
   }
   if (isConflict(opa) && ourText(js) === ourText(wasm)) return 'conflict that the plan does not come to';
-  if (isConflict(js)) return isConflict(wasm) && opa.kind !== 'error' ? 'conflict that opa does not come to' : 'differs';
+  if (isConflict(js))
+    return isConflict(wasm) && opa.kind !== 'error' ? 'conflict that opa does not come to' : 'differs';
   if (!strict) return 'differs';
   if (isFailure(js) && opa.kind !== 'error') return 'failure that opa does not come to';
   // The answer itself is still the plan's.

@@ -11,7 +11,9 @@ export const TABLE_REGO: ReadonlyMap<string, string> = new Map([
   ['tab_a.rego', 'package tab.a\n\nval := [key | some key, _ in input.o]\n\nfn(x) := x\n'],
   ['tab_b.rego', 'package tab.b\n\nval := x if x := input.n\n'],
   // Replaced by functions here, where nothing is taken out of it.
-  ['tab_d.rego', `package tab.d
+  [
+    'tab_d.rego',
+    `package tab.d
 
 one(x) := [x]
 two(x) := y if y := [count(input.xs), x]
@@ -23,7 +25,8 @@ val := [object.get(input, "xs", 0), [n | n := lower(input.s) with lower as one],
 }
 twice(x) := x * 2
 sorted := x if x := [sort([2, 1]), upper("a")] with sort as one with upper as "mock" with input.xs as [7]
-`],
+`,
+  ],
   ['tab_c.rego', 'package tab["constructor"]\n\nval := data.d.o\n'],
 ]);
 

@@ -11,7 +11,10 @@ export interface Candidate {
 const MOST_TRIES = 150;
 
 /** Takes away what it can from rules and input as long as they still show what they show. A policy that is refused shows nothing. */
-export async function smallest(start: Candidate, shows: (candidate: Candidate) => Promise<boolean>): Promise<Candidate> {
+export async function smallest(
+  start: Candidate,
+  shows: (candidate: Candidate) => Promise<boolean>,
+): Promise<Candidate> {
   let best = start;
   let tries = 0;
   for (let size = 32; size >= 1; size >>= 1) {

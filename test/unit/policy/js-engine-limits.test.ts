@@ -137,3 +137,34 @@ describe('the budget', () => {
     expect(steps).toBeGreaterThan(10_000);
   });
 });
+
+it('charges the list of a large object’s keys beside the rounds over them, and what `with` copies', () => {
+  const members = Object.fromEntries(Array.from({ length: 10_000 }, (_, at) => [`k${at}`, at]));
+  const first = stmt('ScanStmt', { source: 2, key: 3, value: 4, block: { stmts: [] } });
+  const replaced = stmt('WithStmt', {
+    local: 0,
+    path: [texts.index('o'), texts.index('k1')],
+    value: local(2),
+    block: { stmts: [] },
+  });
+  const o = texts.text('o');
+  for (const [statement, least] of [
+    [first, 50_000],
+    [replaced, 40_000],
+  ] as const) {
+    const plan = rawPlan({
+      strings: texts.list,
+      main: [[stmt('DotStmt', { source: local(0), key: o, target: 2 }), statement]],
+    });
+    let steps = 0;
+    const budget = {
+      steps: 0,
+      exhausted: () => {
+        steps -= budget.steps;
+        budget.steps = 0;
+      },
+    };
+    evaluatorOf(plan).evaluate({ o: members }, {}, evaluationContext({ budget }));
+    expect(steps).toBeGreaterThanOrEqual(least);
+  }
+});
