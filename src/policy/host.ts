@@ -6,6 +6,7 @@ import type { CallBuiltin } from './opa-wasm.ts';
 import { entriesOf, isArray, isObject } from './values/object.ts';
 import { RegoSet } from './values/set.ts';
 import type { Value } from './values/value.ts';
+import { countWorkBy } from './values/work.ts';
 
 /** What stands behind the module's calls: the builtins, and what is pinned for the decision that is being evaluated. */
 export interface Host {
@@ -41,12 +42,15 @@ export function createHost({ builtins, randomBytes }: HostParts): Host {
     call: (name, [a = null, b = null, c = null, d = null]): Value | undefined => {
       const builtin = builtins.get(name);
       if (builtin === undefined || current === undefined) throw new Error(`the builtin \`${name}\` is not supported`);
+      countWorkBy(current.charge);
       try {
         return demandText(builtin(current, a, b, c, d));
       } catch (error) {
         if (!(error instanceof BuiltinFailure)) throw error;
         if (current.strict) throw new Error(`\`${name}\`: ${error.message}`, { cause: error });
         return undefined;
+      } finally {
+        countWorkBy(undefined);
       }
     },
   };

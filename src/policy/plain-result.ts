@@ -57,6 +57,9 @@ function isPlain(value: Value): boolean {
 }
 
 function plainNumber(value: NumberValue): number | bigint {
+  const digits = numberText(value).length;
+  // To read an integer takes the square of its length.
+  count(1 + ((digits * digits) >>> 10));
   const integer = toBigInt(value);
   return integer === undefined || numberText(value) === '-0' ? toDouble(value) : integer;
 }

@@ -14,7 +14,13 @@ import {
   type Tally,
 } from './policy-support/differential-run.ts';
 import type { Verdict } from './policy-support/differential-verdict.ts';
-import { compilable, entrypointsOf, TABLE_DATA, TABLE_REGO } from './policy-support/generated-policy.ts';
+import {
+  compilable,
+  entrypointsOf,
+  TABLE_DATA,
+  TABLE_REGO,
+  UnplannedError,
+} from './policy-support/generated-policy.ts';
 import { type OpaServer, startOpaServer } from './policy-support/opa-server.ts';
 import { readSignatures, type Signature } from './policy-support/rego-builtins.ts';
 import { nearCopy, randomDocument } from './policy-support/rego-literals.ts';
@@ -64,8 +70,18 @@ function expectFew(tally: Tally, [engine, verdict]: readonly ['js' | 'wasm', Ver
 }
 
 function randomSubject(random: Random, signatures: readonly Signature[]): { units: readonly Unit[]; subject: Subject } {
-  const units = compilable(randomUnits(random, signatures, UNITS));
+  const units = plannable(random, signatures);
   return { units, subject: subjectOf(units, { d: randomDocument(random), tab: TABLE_DATA }) };
+}
+
+function plannable(random: Random, signatures: readonly Signature[]): readonly Unit[] {
+  for (;;) {
+    try {
+      return compilable(randomUnits(random, signatures, UNITS));
+    } catch (error) {
+      if (!(error instanceof UnplannedError)) throw error;
+    }
+  }
 }
 
 function subjectOf(units: readonly Unit[], data: Value): Subject {

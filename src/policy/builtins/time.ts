@@ -65,7 +65,7 @@ function momentOf(context: BuiltinContext, value: Value): Moment {
   if (ns === undefined) throw typeFailure(context, 1, 'either number (ns) or [number (ns), string (tz)]', value);
   const number = numberOperand(context, ns, 1);
   const name = textOperand(context, zone, 1);
-  const named = zoneNamed(name, context.charge);
+  const named = zoneNamed(name, (steps) => context.charge(steps));
   if (named === undefined) {
     throw builtinFailure(context, PATH.test(name) ? 'time: invalid location name' : `unknown time zone ${name}`);
   }

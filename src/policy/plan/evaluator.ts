@@ -2,6 +2,7 @@ import { Script } from 'node:vm';
 import type { Instant } from '../../decision/ports.ts';
 import type { Builtins } from '../builtins/builtin.ts';
 import type { Value } from '../values/value.ts';
+import { countWorkBy } from '../values/work.ts';
 import { internalFault } from './fault.ts';
 import { type Budget, createRuntime, type PlanFunction, type PlanObserver, type Runtime } from './runtime.ts';
 import { RUNTIME_NAMES } from './source.ts';
@@ -94,6 +95,7 @@ function evaluate(
   const results: Value[] = [];
   runtime.results = results;
   enter(worlds.input, worlds.data, strict);
+  countWorkBy(context.charge);
   try {
     plan(input, data);
     return results;
@@ -103,6 +105,7 @@ function evaluate(
   } finally {
     budget.steps = meter.steps;
     meter.budget = undefined;
+    countWorkBy(undefined);
     worlds.end();
   }
 }

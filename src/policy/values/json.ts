@@ -43,13 +43,17 @@ const HALF_PAIR = /\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][
 
 /** Whether JSON.parse would lose something. Judges what is no JSON as it comes. */
 function survey(text: string): 'plain' | 'special' | 'too_deep' {
-  let special = text.includes('\\') && HALF_PAIR.test(text);
+  let backslash = text.indexOf('\\');
+  let special = backslash >= 0 && HALF_PAIR.test(text);
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
     const unit = text.charCodeAt(at);
     if (unit === 0x22) {
+      const start = at;
       at = stringEnd(text, at + 1);
       if (at < 0) return 'plain';
+      if (backslash >= 0 && backslash < start) backslash = text.indexOf('\\', start);
+      special ||= backslash >= 0 && backslash < at && isKey(text, at + 1);
     } else if (unit === 0x7b || unit === 0x5b) {
       depth += 1;
       if (depth > DEEPEST) return 'too_deep';
@@ -62,6 +66,16 @@ function survey(text: string): 'plain' | 'special' | 'too_deep' {
     }
   }
   return special ? 'special' : 'plain';
+}
+
+/**
+ * Whether what ends there is a key: V8's `JSON.parse` can take a key with an escape for one of an earlier text
+ * (nodejs/node#63785), so such an object is read here.
+ */
+function isKey(text: string, end: number): boolean {
+  let at = end;
+  while (text.charCodeAt(at) <= 0x20) at++;
+  return text.charCodeAt(at) === 0x3a;
 }
 
 function isDouble(text: string): boolean {

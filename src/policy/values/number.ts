@@ -1,4 +1,5 @@
 import type { NumberValue, Value } from './value.ts';
+import { countWork } from './work.ts';
 
 /** A number that is not a `number` by the invariant of `Value`: it is its text, as JSON writes numbers. */
 export class RegoNumber {
@@ -90,6 +91,7 @@ interface Decimal {
 const ZERO: Decimal = { sign: 0, digits: '', scale: 0 };
 
 function toDecimal(text: string): Decimal {
+  if (text.length >= 64) countWork(text.length >>> 2);
   const negative = text.charCodeAt(0) === 0x2d;
   const start = negative ? 1 : 0;
   let end = text.search(/[eE]/);

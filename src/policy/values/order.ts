@@ -2,6 +2,7 @@ import { compareNumbers, isNumber } from './number.ts';
 import { entriesOf, isArray, isObject, memberOf, sizeOf, sortedEntries } from './object.ts';
 import { RegoSet } from './set.ts';
 import type { ObjectValue, Value } from './value.ts';
+import { countWork } from './work.ts';
 
 /** Rego's order over all values: null, booleans, numbers, texts (by their UTF-8), arrays, objects, sets. */
 export function compare(left: Value, right: Value): number {
@@ -20,12 +21,14 @@ export function compare(left: Value, right: Value): number {
 
 /** Whether two values are the same to Rego; cheaper than {@link compare}. */
 export function equal(left: Value, right: Value): boolean {
+  if (typeof left === 'string' && left.length >= LONG_TEXT) countWork(left.length >>> 7);
   if (left === right) return true;
   if (typeof left !== 'object' || left === null || typeof right !== 'object' || right === null) {
     return isNumber(left) && isNumber(right) && compareNumbers(left, right) === 0;
   }
   if (isArray(left)) {
     if (!isArray(right) || left.length !== right.length) return false;
+    countWork(left.length + 1);
     for (let at = 0; at < left.length; at++) {
       const one = left[at];
       const other = right[at];
@@ -40,8 +43,9 @@ export function equal(left: Value, right: Value): boolean {
 
 /** Texts by their UTF-8: surrogate pairs stand behind all other characters. */
 export function compareTexts(left: string, right: string): number {
-  if (left === right) return 0;
   const length = Math.min(left.length, right.length);
+  if (length >= LONG_TEXT) countWork(length >>> 3);
+  if (left === right) return 0;
   for (let at = 0; at < length; at++) {
     const a = left.charCodeAt(at);
     const b = right.charCodeAt(at);
@@ -52,6 +56,14 @@ export function compareTexts(left: string, right: string): number {
 
 function isSurrogate(unit: number): boolean {
   return unit >= 0xd800 && unit <= 0xdfff;
+}
+
+/** Shorter texts are compared in the time of a step. */
+const LONG_TEXT = 256;
+
+/** What sorting so many values takes, beside comparing those that have parts. */
+export function sortingSteps(count: number): number {
+  return count < 2 ? 1 : count * (32 - Math.clz32(count));
 }
 
 function rankOf(value: Value): number {
@@ -65,6 +77,7 @@ function rankOf(value: Value): number {
 
 function compareLists(left: readonly Value[], right: readonly Value[]): number {
   const length = Math.min(left.length, right.length);
+  countWork(length + 1);
   for (let at = 0; at < length; at++) {
     const one = left[at];
     const other = right[at];
@@ -76,6 +89,7 @@ function compareLists(left: readonly Value[], right: readonly Value[]): number {
 }
 
 function compareObjects(left: ObjectValue, right: ObjectValue): number {
+  countWork(sortingSteps(sizeOf(left)) + sortingSteps(sizeOf(right)));
   const a = sortedEntries(left);
   const b = sortedEntries(right);
   for (const [position, [key, value]] of a.entries()) {
@@ -89,12 +103,15 @@ function compareObjects(left: ObjectValue, right: ObjectValue): number {
 
 function isSameSet(left: RegoSet, right: RegoSet): boolean {
   if (left.size !== right.size) return false;
+  countWork(4 * left.size + 1);
   for (const member of left.list()) if (!right.has(member)) return false;
   return true;
 }
 
 function isSameObject(left: ObjectValue, right: ObjectValue): boolean {
-  if (sizeOf(left) !== sizeOf(right)) return false;
+  const size = sizeOf(left);
+  if (size !== sizeOf(right)) return false;
+  countWork(8 * size + 1);
   for (const [key, value] of entriesOf(left)) {
     const other = memberOf(right, key);
     if (other === undefined || !equal(value, other)) return false;

@@ -1,6 +1,7 @@
-import { compare } from './order.ts';
+import { compare, sortingSteps } from './order.ts';
 import type { Value } from './value.ts';
 import { ValueMap } from './value-map.ts';
+import { countWork } from './work.ts';
 
 /** A set of values. Changed only by the evaluation that is making it. */
 export class RegoSet {
@@ -45,7 +46,10 @@ export class RegoSet {
 
   /** In Rego's order; the list is kept. */
   sorted(): readonly Value[] {
-    this.#sorted ??= this.#members?.list().sort(compare) ?? [];
+    if (this.#sorted === undefined) {
+      countWork(sortingSteps(this.size));
+      this.#sorted = this.#members?.list().sort(compare) ?? [];
+    }
     return this.#sorted;
   }
 }

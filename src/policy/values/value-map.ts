@@ -2,6 +2,7 @@ import { numberKey, RegoNumber } from './number.ts';
 import { entriesOf, isObject } from './object.ts';
 import { RegoSet } from './set.ts';
 import type { Value } from './value.ts';
+import { countWork } from './work.ts';
 
 type Primitive = null | boolean | number | string;
 
@@ -53,13 +54,19 @@ export class ValueMap<Entry> {
 
 /** One text for all values that are equal. */
 export function canonicalText(value: Value): string {
-  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'string') return counted(JSON.stringify(value));
   if (typeof value !== 'object' || value === null) return String(value);
-  if (value instanceof RegoNumber) return String(numberKey(value));
-  if (value instanceof RegoSet) return `<${value.list().map(canonicalText).sort().join(',')}>`;
+  if (value instanceof RegoNumber) return counted(String(numberKey(value)));
+  if (value instanceof RegoSet) return counted(`<${value.list().map(canonicalText).sort().join(',')}>`);
   if (isObject(value)) {
     const members = entriesOf(value).map(([key, member]) => `${canonicalText(key)}:${canonicalText(member)}`);
-    return `{${members.sort().join(',')}}`;
+    return counted(`{${members.sort().join(',')}}`);
   }
-  return `[${value.map(canonicalText).join(',')}]`;
+  return counted(`[${value.map(canonicalText).join(',')}]`);
+}
+
+/** A value whose parts are shared has a text far longer than itself: it is counted as it grows. */
+function counted(text: string): string {
+  countWork((text.length >>> 4) + 2);
+  return text;
 }

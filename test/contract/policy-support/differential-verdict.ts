@@ -35,6 +35,8 @@ export type Excuse =
   | 'wasm has other numbers'
   /** It goes through objects in the order of their hashes, and writes them so into texts. */
   | 'wasm has another order'
+  /** Its own arithmetic ends the evaluation, as for 0 / 0. */
+  | 'wasm stops'
   /** Where a key of the data is only known at run time, OPA reads by a path of texts, and so do we: "01" is an index. */
   | 'wasm reads data by keys';
 
@@ -78,6 +80,7 @@ export function judgeWasm({ opa, js, wasm, strict, computedKeys }: Answers): Ver
   if (inDoubles(opaText(opa)) === inDoubles(ourText(wasm))) return 'wasm has other numbers';
   if (inAnyOrder(opaText(opa)) === inAnyOrder(ourText(wasm))) return 'wasm has another order';
   if (strict && isFailure(opa)) return 'wasm fails in silence';
+  if (wasm.kind === 'error' && wasm.text.includes('the policy engine aborted: opa_')) return 'wasm stops';
   if (computedKeys && ours === 'same' && wasm.kind !== 'error') return 'wasm reads data by keys';
   if (strict && opa.kind !== 'error' && wasm.kind === 'error') return 'failure that opa does not come to';
   return 'differs';

@@ -40,6 +40,11 @@ export function entrypointsOf(units: readonly Unit[]): readonly string[] {
 
 const MOST_ROUNDS = 60;
 
+/** OPA compiles the policy, and cannot make a plan of it; it does not say where. */
+export class UnplannedError extends Error {
+  override readonly name = 'UnplannedError';
+}
+
 /** The units without what OPA does not compile. */
 export function compilable(units: readonly Unit[]): readonly Unit[] {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-generated-'));
@@ -75,7 +80,7 @@ function wrongLines(folder: string, text: string, entrypoints: readonly string[]
 
 function linesIn(said: string, pattern: RegExp): readonly number[] {
   const lines = [...said.matchAll(pattern)].map(([, line]) => Number(line));
-  if (lines.length === 0 || lines.every((line) => line < 3)) throw new Error(`opa: ${said}`);
+  if (lines.length === 0 || lines.every((line) => line < 3)) throw new UnplannedError(`opa: ${said}`);
   return lines;
 }
 

@@ -83,11 +83,10 @@ export async function startOpaServer(): Promise<OpaServer> {
   return {
     stop,
     async load(modules, data) {
-      // The last first: those before it may be needed by it.
-      for (const name of loaded.toReversed()) await demand('DELETE', `/v1/policies/${name}`, '');
+      await inSomeOrder(loaded, (name) => demand('DELETE', `/v1/policies/${name}`, ''));
       await demand('PUT', '/v1/data', toJsonText(data));
       loaded = [...modules.keys()];
-      for (const [name, text] of modules) await demand('PUT', `/v1/policies/${name}`, text);
+      await inSomeOrder([...modules], ([name, text]) => demand('PUT', `/v1/policies/${name}`, text));
     },
     async ask(path, input, strict) {
       const to = `/v1/data/${path.map(encodeURIComponent).join('/')}${strict ? '?strict-builtin-errors=true' : ''}`;
@@ -95,6 +94,25 @@ export async function startOpaServer(): Promise<OpaServer> {
       return toAnswer(status, text);
     },
   };
+}
+
+/** Modules need each other: those that are refused are tried again after the others. */
+async function inSomeOrder<T>(items: readonly T[], send: (item: T) => Promise<void>): Promise<void> {
+  let left = items;
+  while (left.length > 0) {
+    const refused: T[] = [];
+    let why: unknown;
+    for (const item of left) {
+      try {
+        await send(item);
+      } catch (error) {
+        why = error;
+        refused.push(item);
+      }
+    }
+    if (refused.length === left.length) throw why;
+    left = refused;
+  }
 }
 
 function toAnswer(status: number, text: string): Answer {

@@ -7,7 +7,8 @@ import { createWasmInstance, EvaluationFault as WasmFault } from '../../../src/p
 import { createEvaluator } from '../../../src/policy/plan/evaluator.ts';
 import { EvaluationFault } from '../../../src/policy/plan/fault.ts';
 import { readPlan } from '../../../src/policy/plan/plan-reader.ts';
-import { type TranslationOptions, translatePlan } from '../../../src/policy/plan/translate.ts';
+import { translatePlan } from '../../../src/policy/plan/translate.ts';
+import type { Translation } from '../../../src/policy/plan/translation.ts';
 import type { CompiledPolicy } from '../../../src/policy/policy-engine.ts';
 import { parseJson } from '../../../src/policy/values/json.ts';
 import { toJsonText } from '../../../src/policy/values/json-text.ts';
@@ -34,22 +35,31 @@ const budget = (): { steps: number; exhausted(): void } => ({
 });
 const randomBytes = (count: number): Uint8Array => createHash('shake256', { outputLength: count }).digest();
 
-/** The plan as JavaScript; of the data it remembers what it may. */
-export function createJsPlanEngine(policy: CompiledPolicy, options: TranslationOptions = {}): PlanEngine {
-  const evaluator = createEvaluator({ translation: translatePlan(readPlan(policy.plan), options), builtins: BUILTINS });
-  const data = parseJson(Buffer.from(policy.data).toString('utf8')) ?? {};
+/** Evaluates a plan as JavaScript, on one evaluator, with what it remembers. */
+export type JsEvaluation = (entrypoint: string, input: Value | undefined, data: Value, strict: boolean) => Answer;
+
+export function createJsEvaluation(translation: Translation): JsEvaluation {
+  const evaluator = createEvaluator({ translation, builtins: BUILTINS });
   const randomFor = createRandomness(randomBytes);
-  return {
-    ask: (entrypoint, input, strict) => {
-      const context = { at: AT, strict, randomFor: (label: string) => randomFor(AT, label), budget: budget() };
-      try {
-        return answerOf(evaluator.evaluate(entrypoint, input, data, context));
-      } catch (error) {
-        if (error instanceof EvaluationFault) return { kind: 'error', code: error.code, text: error.message };
-        throw error;
-      }
-    },
+  return (entrypoint, input, data, strict) => {
+    const context = { at: AT, strict, randomFor: (label: string) => randomFor(AT, label), budget: budget() };
+    try {
+      return answerOf(evaluator.evaluate(entrypoint, input, data, context));
+    } catch (error) {
+      if (error instanceof EvaluationFault) return { kind: 'error', code: error.code, text: error.message };
+      throw error;
+    }
   };
+}
+
+export function translationOf({ plan }: CompiledPolicy): Translation {
+  return translatePlan(readPlan(plan));
+}
+
+export function createJsPlanEngine(policy: CompiledPolicy): PlanEngine {
+  const evaluate = createJsEvaluation(translationOf(policy));
+  const data = parseJson(Buffer.from(policy.data).toString('utf8')) ?? {};
+  return { ask: (entrypoint, input, strict) => evaluate(entrypoint, input, data, strict) };
 }
 
 /** The policy's Wasm. Builtins that are native there fail in silence. */
