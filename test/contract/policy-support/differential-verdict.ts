@@ -109,7 +109,7 @@ function inDoubles(text: string): string {
 const NUMBER_OR_TEXT = /"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*/g;
 
 function inAnyOrder(text: string): string {
-  return [...text].sort().join('');
+  return Array.from(text).sort().join('');
 }
 
 function isConflict(answer: Answer): boolean {

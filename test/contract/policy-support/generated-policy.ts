@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { requireTool } from '../../support/tools.ts';
-import { type Clause, render, renderUnit, type Unit } from './rego-rules.ts';
+import { type Clause, render, type Unit } from './rego-rules.ts';
 import { SHAPE_REGO } from './shape.ts';
 
 /** What rules read by a name that they learn at run time. */
@@ -94,7 +94,7 @@ function complaint(folder: string, args: readonly string[]): string | undefined 
     return undefined;
   } catch (error) {
     return error instanceof Error && 'stderr' in error && 'stdout' in error
-      ? `${error.stderr}${error.stdout}`
+      ? `${String(error.stderr)}${String(error.stdout)}`
       : String(error);
   }
 }

@@ -125,5 +125,9 @@ function toAnswer(status: number, text: string): Answer {
   const errors = memberOf(body, 'errors');
   const first = isArray(errors) ? errors[0] : undefined;
   if (!isObject(first)) throw new Error(`OPA answers ${status} ${text}`);
-  return { kind: 'error', code: String(memberOf(first, 'code')), text: String(memberOf(first, 'message')) };
+  return { kind: 'error', code: textOf(memberOf(first, 'code')), text: textOf(memberOf(first, 'message')) };
+}
+
+function textOf(value: Value | undefined): string {
+  return typeof value === 'string' ? value : '';
 }

@@ -103,7 +103,7 @@ function composed(scope: Scope, kind: Kind, depth: number): string {
       return `(${of('number')} ${random.pick(['+', '-', '*', '/', '%'])} ${of('number')})`;
     case 'string':
       return random.chance(0.4)
-        ? `$"${randomText(random).replaceAll(/["\\{}\u0000-\u001f]/g, '')}{${embedded(scope)}}-{${embedded(scope)}}"`
+        ? `$"${randomText(random).replaceAll(/["\\{}\p{Cc}]/gu, '')}{${embedded(scope)}}-{${embedded(scope)}}"`
         : of('string');
     case 'array':
       return random.chance(0.4)

@@ -27,7 +27,7 @@ export function shapeOf(value: Value): string {
 function visit(value: Value, path: readonly Value[], parts: Value[]): void {
   parts.push([path, leafOf(value)]);
   if (isNumber(value)) return;
-  if (isArray(value)) value.forEach((item, at) => void visit(item, [...path, at], parts));
+  if (isArray(value)) for (const [at, item] of value.entries()) visit(item, [...path, at], parts);
   else if (value instanceof RegoSet) for (const member of value.sorted()) visit(member, [...path, member], parts);
   else if (isObject(value)) for (const [key, member] of sortedEntries(value)) visit(member, [...path, key], parts);
 }
