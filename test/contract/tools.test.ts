@@ -32,7 +32,7 @@ describe('fetching the tools', () => {
     expect(out).toContain(`opa ${OPA_VERSION}: not to be had`);
     expect(out).toContain('install Go (https://go.dev/dl)');
     expect(out).toContain('install Python 3.9 or newer');
-    expect(out).toContain('going on without opa, envoy, valkey, ratelimit, versitygw: tests that need it are skipped');
+    expect(out).toContain('going on without opa, envoy, valkey, ratelimit, versitygw, conformance: tests that need it are skipped');
   });
 
   it('fails where CI is set', async () => {
@@ -45,7 +45,7 @@ describe('fetching the tools', () => {
   it('knows no other tools', async () => {
     expect(await fetchWithNothing(['terraform'], {})).toEqual({
       code: 2,
-      out: 'no such tool: terraform; there are opa, envoy, valkey, wycheproof, ratelimit, versitygw, kafka, opensearch\n',
+      out: 'no such tool: terraform; there are opa, envoy, valkey, wycheproof, ratelimit, versitygw, conformance, kafka, opensearch\n',
     });
   });
 });
