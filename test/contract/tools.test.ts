@@ -45,7 +45,7 @@ describe('fetching the tools', () => {
   it('knows no other tools', async () => {
     expect(await fetchWithNothing(['terraform'], {})).toEqual({
       code: 2,
-      out: 'no such tool: terraform; there are opa, envoy, valkey, wycheproof, ratelimit, versitygw, conformance, kafka, opensearch\n',
+      out: 'no such tool: terraform; there are opa, envoy, valkey, wycheproof, ratelimit, versitygw, kafka, opensearch, conformance\n',
     });
   });
 });
