@@ -47,10 +47,11 @@ function mapping(object: ObjectValue, indent: number, budget: Budget): string {
 
 /** A key of at most so many bytes, and of one line, stands before a colon. */
 const LONGEST_KEY = 128;
+const LINE_BREAK = /[\n\r\x85\u2028\u2029]/;
 
 function member(key: string, value: Value, indent: number, budget: Budget): string {
   const inner = indent + 2;
-  if (!key.includes('\n') && Buffer.byteLength(key) <= LONGEST_KEY) {
+  if (!LINE_BREAK.test(key) && Buffer.byteLength(key) <= LONGEST_KEY) {
     const name = scalarText(key, inner, budget);
     const text = node(value, inner, budget);
     return isBlock(value) ? `${name}:\n${' '.repeat(inner)}${text}` : `${name}: ${text}`;

@@ -9,11 +9,15 @@ const MOST_PARAMS = 250;
 /** Reads `plan.json`; what is not as OPA writes it is a `PolicyLoadError` `invalid_plan`. */
 export function readPlan(bytes: Uint8Array): Plan {
   const text = decode(bytes);
-  return withinStack(() => planOf(parse(text), () => parseExactly(text)));
+  return planOf(parse(text), () => parseExactly(text));
 }
 
 /** The same for a plan that was parsed already; integers beyond 2^53 are refused. */
 export function planOf(document: unknown, exactly?: () => unknown): Plan {
+  return withinStack(() => planFrom(document, exactly));
+}
+
+function planFrom(document: unknown, exactly: (() => unknown) | undefined): Plan {
   const plan = objectAt(document, 'the plan');
   only(plan, 'the plan', ['static', 'plans', 'funcs', 'unplanned_rules']);
   const statics = plan['static'] === undefined ? {} : objectAt(plan['static'], 'static');
@@ -46,7 +50,7 @@ export function planOf(document: unknown, exactly?: () => unknown): Plan {
   }
   if (shared.integers.cut) {
     if (exactly === undefined) throw invalid('an integer is too large');
-    return planOf(exactly());
+    return planFrom(exactly(), undefined);
   }
   return { strings, files, builtins, plans, functions, functionIndexes };
 }

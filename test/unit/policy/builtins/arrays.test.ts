@@ -3,7 +3,8 @@ import { ARRAY_BUILTINS } from '../../../../src/policy/builtins/arrays.ts';
 import { callBuiltin } from './call-builtin.ts';
 
 test.each([
-  ['array.slice', '[1,2,3],1.0,2', 'eval_type_error: operand 2 must be integer number but got floating-point number'],
+  ['array.slice', '[1,2,3],1.0,2', '[2]'],
+  ['array.slice', '[1,2,3],1.5,2', 'eval_type_error: operand 2 must be integer number but got floating-point number'],
   ['array.slice', '[1,2,3],-5,99', '[1,2,3]'],
   ['array.slice', '[1,2],1e0,2', 'eval_type_error: operand 2 must be integer number but got floating-point number'],
   ['array.concat', '[1],[2]', '[1,2]'],
