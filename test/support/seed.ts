@@ -13,9 +13,9 @@ export interface Random {
 }
 
 /** The run's seed: `SALLYPORT_SEED`, else a fresh one. Printed, so that a failure can be run again. */
-export function seedOf(name: string): number {
+export function seedOf(name: string, otherwise = randomInt(2 ** 31)): number {
   const given = process.env['SALLYPORT_SEED'];
-  const seed = given === undefined ? randomInt(2 ** 31) : Number(given);
+  const seed = given === undefined ? otherwise : Number(given);
   if (!Number.isSafeInteger(seed)) throw new Error('`SALLYPORT_SEED` is not an integer');
   console.info(`${name}: SALLYPORT_SEED=${seed}`);
   return seed;
