@@ -32,7 +32,9 @@ describe('fetching the tools', () => {
     expect(out).toContain(`opa ${OPA_VERSION}: not to be had`);
     expect(out).toContain('install Go (https://go.dev/dl)');
     expect(out).toContain('install Python 3.9 or newer');
-    expect(out).toContain('going on without opa, envoy, valkey, ratelimit, versitygw, conformance: tests that need it are skipped');
+    expect(out).toContain(
+      'going on without opa, envoy, valkey, ratelimit, versitygw, conformance: tests that need it are skipped',
+    );
   });
 
   it('fails where CI is set', async () => {
