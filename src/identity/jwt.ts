@@ -1,4 +1,4 @@
-import { type CryptoKey, compactVerify } from 'jose';
+import type { CryptoKey } from 'jose';
 import type { AccessRequest } from '../decision/access-request.ts';
 import type { Instant } from '../decision/ports.ts';
 import type { Credential, Peer, Principal } from '../decision/principal.ts';
@@ -19,6 +19,7 @@ import {
 import { selectKey } from './jwt-key.ts';
 import { INVALID_TOKEN, refuseToken, toTokenRefusal } from './token-refusal.ts';
 import { createVerifiedTokens } from './verified-tokens.ts';
+import { isSignedWith } from './verify-jws.ts';
 
 /** An issuer whose tokens are believed, with the source of its keys. */
 export interface JwtIssuer {
@@ -196,11 +197,7 @@ function parseToken(token: string, issuers: ReadonlyMap<string, TrustedIssuer>, 
 }
 
 async function verifySignature(token: string, key: CryptoKey, algorithm: string): Promise<void> {
-  try {
-    await compactVerify(token, key, { algorithms: [algorithm] });
-  } catch {
-    throw new CredentialFault('the signature does not verify');
-  }
+  if (!(await isSignedWith(token, key, algorithm))) throw new CredentialFault('the signature does not verify');
 }
 
 /** What does not depend on the request, kept between requests. */

@@ -10,7 +10,7 @@ export interface StateFile {
   write(text: string): void;
   /** Resolves once everything was written or reported. */
   settled(): Promise<void>;
-  /** Whether the newest text is on the disk. */
+  /** Whether nothing waits and the last write did not fail; one that is under way is not known yet. */
   isWritten(): boolean;
 }
 

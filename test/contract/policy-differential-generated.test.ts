@@ -29,10 +29,11 @@ import { smallest } from './policy-support/smallest.ts';
 
 const UNITS = 160;
 const INPUTS = 16;
+const MOST_TRIES = 20;
 
 describeWith(['opa'], 'the same answer as OPA, of both engines', () => {
   test('on generated policies', { timeout: 1_800_000 }, async () => {
-    const random = createRandom(seedOf('generated policies', KNOWN_SEED));
+    const random = createRandom(seedOf('generated policies'));
     const wanted = caseCount(14_000);
     const signatures = readSignatures();
     const tally = newTally();
@@ -75,11 +76,11 @@ function randomSubject(random: Random, signatures: readonly Signature[]): { unit
 }
 
 function plannable(random: Random, signatures: readonly Signature[]): readonly Unit[] {
-  for (;;) {
+  for (let tries = 1; ; tries++) {
     try {
       return compilable(randomUnits(random, signatures, UNITS));
     } catch (error) {
-      if (!(error instanceof UnplannedError)) throw error;
+      if (!(error instanceof UnplannedError) || tries === MOST_TRIES) throw error;
     }
   }
 }
@@ -104,6 +105,3 @@ async function explain(
     `the smallest policy: ${render(found.units)}\n${describeDisagreement({ ...first, input: found.input })}`,
   );
 }
-
-/** Of others some few find that OPA's Wasm stops or differs in ways that have no name yet; JavaScript did so with none. */
-const KNOWN_SEED = 902_105_783;

@@ -25,8 +25,8 @@ import { disturbed, serviceInput } from './policy-support/service-inputs.ts';
 
 const FIXTURES = ['behaviour', 'differential', 'projected', 'tenant'] as const;
 
-/** Rules that run away, or that nobody can answer alike: for the clock and for what is random. */
-const LEFT_OUT = /^(endless|wide|heavy|slow|now|random|clock|budgeted)$/;
+/** Rules that run away, that nobody can answer alike (clock, randomness), or whose texts are no UTF-8. */
+const LEFT_OUT = /^(endless|wide|now|random|decoded)$/;
 
 describeWith(['opa'], 'the same answer as OPA, of both engines', () => {
   test('on the shipped policies', { timeout: 900_000 }, async () => {

@@ -12,7 +12,13 @@ import { describeWith } from '../support/describe-with.ts';
 import { caseCount, createRandom, type Random, seedOf } from '../support/seed.ts';
 import { requireTool } from '../support/tools.ts';
 import { compilePolicy, fixture } from './policy-support/compile-policy.ts';
-import { AT, createWasmEngineForTest, policyInput } from './policy-support/engine.ts';
+import {
+  AT,
+  type CreateEngine,
+  createJsEngineForTest,
+  createWasmEngineForTest,
+  policyInput,
+} from './policy-support/engine.ts';
 import { type Members, randomData, randomInput } from './policy-support/random-input.ts';
 
 const UNDEFINED = 'undefined';
@@ -22,65 +28,80 @@ interface Case {
   readonly input: Members;
 }
 
+const ENGINES: readonly (readonly [string, CreateEngine])[] = [
+  ['js', createJsEngineForTest],
+  ['wasm', createWasmEngineForTest],
+];
+
 describeWith(['opa'], 'the same answer as OPA', () => {
-  test('on random inputs of the right and the wrong types, with hostile keys', { timeout: 300_000 }, async () => {
-    const rego = fixture('differential');
-    const rules = [...new Set(rego.match(/^[a-z_]+(?= (?::=|if|contains)|\[)/gm))].filter((rule) => rule !== 'some');
-    const random = createRandom(seedOf('policy differential'));
-    const data = randomData(random);
-    const policy = await loadFor(rego, rules, data);
-    const cases = Array.from({ length: caseCount(2_000) }, () => ({
-      rule: random.pick(rules),
-      input: randomInput(random),
-    }));
-    const ofOpa = evaluateWithOpa(rego, data, cases);
-    const disagreements: unknown[] = [];
-    let defined = 0;
-    for (const [index, { rule, input }] of cases.entries()) {
-      const ours = normal(policy.evaluate(`differential/${rule}`, policyInput(input), AT).value);
-      if (ours !== UNDEFINED) defined++;
-      const theirs = normal(ofOpa[index]);
-      if (ours !== theirs) disagreements.push({ rule, input: toJsonText(asObject(input)), ours, theirs });
-    }
-    policy.close();
-    console.info(
-      `policy differential: ${cases.length} pairs, ${defined} of them defined, ${disagreements.length} disagreements`,
-    );
-    expect(disagreements.slice(0, 40)).toEqual([]);
-    expect(defined).toBeGreaterThan(cases.length / 4);
-  });
+  test.each(ENGINES)(
+    'of %s on random inputs of the right and the wrong types, with hostile keys',
+    { timeout: 300_000 },
+    async (engine, create) => {
+      const rego = fixture('differential');
+      const rules = [...new Set(rego.match(/^[a-z_]+(?= (?::=|if|contains)|\[)/gm))].filter((rule) => rule !== 'some');
+      const random = createRandom(seedOf('policy differential'));
+      const data = randomData(random);
+      const policy = await loadFor(create, rego, rules, data);
+      const cases = Array.from({ length: caseCount(2_000) }, () => ({
+        rule: random.pick(rules),
+        input: randomInput(random),
+      }));
+      const ofOpa = evaluateWithOpa(rego, data, cases);
+      const disagreements: unknown[] = [];
+      let defined = 0;
+      for (const [index, { rule, input }] of cases.entries()) {
+        const ours = normal(policy.evaluate(`differential/${rule}`, policyInput(input), AT).value);
+        if (ours !== UNDEFINED) defined++;
+        const theirs = normal(ofOpa[index]);
+        if (ours !== theirs) disagreements.push({ rule, input: toJsonText(asObject(input)), ours, theirs });
+      }
+      policy.close();
+      console.info(
+        `policy differential of ${engine}: ${cases.length} pairs, ${defined} of them defined, ${disagreements.length} disagreements`,
+      );
+      expect(disagreements.slice(0, 40)).toEqual([]);
+      expect(defined).toBeGreaterThan(cases.length / 4);
+    },
+  );
 });
 
 describeWith(['opa'], 'projection', () => {
-  test('changes no verdict: a member that a rule cannot read may be anything', { timeout: 300_000 }, async () => {
-    const seed = seedOf('policy projection');
-    const random = createRandom(seed);
-    let compared = 0;
-    for (const name of ['projected', 'differential', 'tenant'] as const) {
-      const rego = fixture(name);
-      const rules = [...new Set(rego.match(/^[a-z_]+(?= (?::=|if|contains)|\[)/gm))].filter((rule) => rule !== 'some');
-      const policy = await loadFor(rego, rules, randomData(random), name);
-      for (let count = 0; count < caseCount(700); count++) {
-        const rule = `${name}/${random.pick(rules)}`;
-        const input = nearMiss(random);
-        const paths = policy.inputPaths(rule);
-        // The answer must not change when everything outside the paths is taken away or replaced.
-        const other = disturb(random, input, paths);
-        const value = policy.evaluate(rule, policyInput(input), AT).value;
-        expect([rule, normal(policy.evaluate(rule, policyInput(other), AT).value)]).toEqual([rule, normal(value)]);
-        compared++;
+  test.each(ENGINES)(
+    'of %s changes no verdict: a member that a rule cannot read may be anything',
+    { timeout: 300_000 },
+    async (engine, create) => {
+      const seed = seedOf('policy projection');
+      const random = createRandom(seed);
+      let compared = 0;
+      for (const name of ['projected', 'differential', 'tenant'] as const) {
+        const rego = fixture(name);
+        const rules = [...new Set(rego.match(/^[a-z_]+(?= (?::=|if|contains)|\[)/gm))].filter(
+          (rule) => rule !== 'some',
+        );
+        const policy = await loadFor(create, rego, rules, randomData(random), name);
+        for (let count = 0; count < caseCount(700); count++) {
+          const rule = `${name}/${random.pick(rules)}`;
+          const input = nearMiss(random);
+          const paths = policy.inputPaths(rule);
+          // The answer must not change when everything outside the paths is taken away or replaced.
+          const other = disturb(random, input, paths);
+          const value = policy.evaluate(rule, policyInput(input), AT).value;
+          expect([rule, normal(policy.evaluate(rule, policyInput(other), AT).value)]).toEqual([rule, normal(value)]);
+          compared++;
+        }
+        policy.close();
       }
-      policy.close();
-    }
-    console.info(`policy projection: ${compared} pairs`);
-  });
+      console.info(`policy projection of ${engine}: ${compared} pairs`);
+    },
+  );
 
-  test('agrees with OPA on the full input', { timeout: 300_000 }, async () => {
+  test.each(ENGINES)('of %s agrees with OPA on the full input', { timeout: 300_000 }, async (_engine, create) => {
     const random = createRandom(seedOf('policy projection against OPA'));
     const rego = fixture('projected');
     const rules = [...new Set(rego.match(/^[a-z_]+(?= (?::=|if|contains)|\[)/gm))];
     const data = randomData(random);
-    const policy = await loadFor(rego, rules, data, 'projected');
+    const policy = await loadFor(create, rego, rules, data, 'projected');
     const cases = Array.from({ length: caseCount(1_000) }, () => ({
       rule: random.pick(rules),
       input: nearMiss(random),
@@ -95,6 +116,7 @@ describeWith(['opa'], 'projection', () => {
 });
 
 async function loadFor(
+  create: CreateEngine,
   rego: string,
   rules: readonly string[],
   data: JsonValue,
@@ -102,7 +124,7 @@ async function loadFor(
 ): Promise<LoadedPolicy> {
   const entrypoints = rules.map((rule) => `${name}/${rule}`);
   const compiled = compilePolicy({ rego: { 'policy.rego': rego }, entrypoints });
-  return createWasmEngineForTest().load({ ...compiled, data: Buffer.from(toJsonText(data)) });
+  return create().load({ ...compiled, data: Buffer.from(toJsonText(data)) });
 }
 
 /** Inputs in which each condition of the `projected` fixture is often just met. */

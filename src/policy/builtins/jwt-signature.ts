@@ -47,9 +47,11 @@ export function verifySignature(
   try {
     switch (family) {
       case 'RS':
-        return verify(digest, data, { key, padding: constants.RSA_PKCS1_PADDING }, signature);
+        return (
+          isWhole(key, signature) && verify(digest, data, { key, padding: constants.RSA_PKCS1_PADDING }, signature)
+        );
       case 'PS':
-        return verify(digest, data, pssOptions(key, strict), signature);
+        return isWhole(key, signature) && verify(digest, data, pssOptions(key, strict), signature);
       case 'ES': {
         const fixed = strict ? signature : toCurveLength(key, signature);
         return fixed !== undefined && verify(digest, data, { key, dsaEncoding: 'ieee-p1363' }, fixed);
@@ -60,6 +62,11 @@ export function verifySignature(
   } catch {
     return false;
   }
+}
+
+/** OpenSSL also takes an RSA signature without its leading zeros; Go, and RFC 8017 §8, take all of its bytes only. */
+function isWhole(key: KeyObject, signature: Buffer): boolean {
+  return signature.length === Math.ceil(rsaBits(key) / 8);
 }
 
 function pssOptions(key: KeyObject, strict: boolean): { key: KeyObject; padding: number; saltLength: number } {

@@ -27,15 +27,46 @@ twice(x) := x * 2
 sorted := x if x := [sort([2, 1]), upper("a")] with sort as one with upper as "mock" with input.xs as [7]
 `,
   ],
+  // Each makes something seen that generated rules come to too seldom.
+  [
+    'tab_e.rego',
+    `package tab.e
+
+keys := [key | some key, _ in data.d.o]
+
+remembered := [keys, [all | all := keys with data.d.o as {"x": 1, "a": 2}], keys, [all | all := keys with data.d as input]]
+
+texts := [text | some text in ({input.s, input.t, "\\uffee", "😀", "~"} | set())]
+
+order := [sort([input.s, "\\uffee😀", "😀"]), input.s < "\\uffee", max({input.t, "\\uffee", "😀"})]
+
+written := json.marshal({"<&>": [input.s, input.any], "\\u2028": input.o})
+
+sums := [input.n + 0.1, input.n * 0.7, input.n / 3, sum([input.m, 0.2]), 0.1 + 0.2]
+
+restored := [inner, input.s, data.d.s, [input, data.d]] if {
+	inner := [input.s, data.d.s] with input.s as "inner" with data.d.s as input.t
+}
+
+named := [value | some name in ["a", "b", "d", input.s, "constructor"]; value := data.tab[name].val]
+
+passed := [name | some name in ["a", "d", "gone", "constructor"]; not data.tab[name].val]
+`,
+  ],
   ['tab_c.rego', 'package tab["constructor"]\n\nval := data.d.o\n'],
 ]);
 
 /** Documents beside those rules, in the same places. */
 export const TABLE_DATA = { a: { other: 1 }, c: { val: { x: 1 } }, '12': { val: 12 } };
 
+const TABLES = [
+  ...['tab/a/val', 'tab/b/val', 'tab/d/val'],
+  ...['remembered', 'texts', 'order', 'written', 'sums', 'restored', 'named', 'passed'].map((rule) => `tab/e/${rule}`),
+];
+
 /** What can be asked of the units, and of the tables. */
 export function entrypointsOf(units: readonly Unit[]): readonly string[] {
-  return ['tab/a/val', 'tab/b/val', 'tab/d/val', ...units.flatMap(({ name, asked }) => (asked ? [`gen/${name}`] : []))];
+  return [...TABLES, ...units.flatMap(({ name, asked }) => (asked ? [`gen/${name}`] : []))];
 }
 
 const MOST_ROUNDS = 60;

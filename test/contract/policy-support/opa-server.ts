@@ -124,7 +124,8 @@ function toAnswer(status: number, text: string): Answer {
   }
   const errors = memberOf(body, 'errors');
   const first = isArray(errors) ? errors[0] : undefined;
-  if (!isObject(first)) throw new Error(`OPA answers ${status} ${text}`);
+  // Of what fails in OPA itself there is a message only.
+  if (!isObject(first)) return { kind: 'error', code: 'eval_internal_error', text: textOf(memberOf(body, 'message')) };
   return { kind: 'error', code: textOf(memberOf(first, 'code')), text: textOf(memberOf(first, 'message')) };
 }
 

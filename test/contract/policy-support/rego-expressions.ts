@@ -63,6 +63,7 @@ export function read({ random, variables }: Scope, kind: Kind): string {
   if (kind !== 'any' && random.chance(0.8)) return from;
   if (random.chance(0.15)) return `data.tab[${random.chance(0.5) ? 'input.s' : '"a"'}].val`;
   const texts = variables.filter((variable) => variable.kind === 'string' || variable.kind === 'number');
+  if (texts.length > 0 && random.chance(0.2)) return `data.tab[${random.pick(texts).name}].val`;
   const key = texts.length > 0 && random.chance(0.5) ? random.pick(texts).name : toRegoText(randomText(random));
   return random.chance(0.5)
     ? `${root}.o[${key}]`
@@ -112,7 +113,8 @@ function composed(scope: Scope, kind: Kind, depth: number): string {
     case 'set':
       if (random.chance(0.3)) return `(${of('set')} ${random.pick(['&', '|', '-'])} ${of('set')})`;
       return random.chance(0.4)
-        ? `{${of('any')}, ${of('any')}}`
+        ? // OPA goes through a set as it is written, twice through equal members, where it still holds expressions.
+          `({${of('any')}, ${of('any')}} | set())`
         : comprehension(scope, depth, ['{', '}'], (inner) => expression(inner, 'any', 1));
     case 'object':
       return random.chance(0.5)

@@ -88,7 +88,9 @@ function replaced(scope: Scope, depth: number): Made {
   const used =
     rules.length > 0 && random.chance(0.7) ? random.pick(rules.slice(-8)).name : expression(scope, kind, depth);
   const replacements = Array.from({ length: 1 + random.below(2) }, () => replacement(scope));
-  const text = `${name} := ${used} ${[...new Set(replacements)].join(' ')}`;
+  // Behind a builtin that is replaced the plan leaves out further replacements, which OPA's interpreter does not.
+  const first = replacements.find((text) => !/^with (?:input|data)\b/.test(text));
+  const text = `${name} := ${used} ${first ?? [...new Set(replacements)].join(' ')}`;
   const bound = withVariables(scope, { name, kind: 'any' });
   if (random.chance(0.3)) return only(scope, `not ${used} ${replacements[0]}`);
   // What follows must see what was there before.

@@ -8,7 +8,7 @@ export interface Candidate {
 }
 
 /** So many are tried; each costs a second. */
-const MOST_TRIES = 150;
+const MOST_TRIES = 80;
 
 /** Takes away what it can from rules and input as long as they still show what they show. A policy that is refused shows nothing. */
 export async function smallest(

@@ -275,6 +275,18 @@ const FORGERIES: { readonly [name: string]: Forge } = {
       signBytes(`sha${made.key.algorithm.slice(2)}`, Buffer.from(`${header}.${body}`), options),
     );
   },
+  'RSA signature without its leading zero': (made) => {
+    if (!isRsa(made)) return undefined;
+    let bytes: Buffer;
+    let whole: string;
+    let jti = 0;
+    do {
+      whole = token(made.key, claims(made, { jti: `${jti++}` }));
+      bytes = Buffer.from(parts(whole)[2], 'base64url');
+    } while (bytes[0] !== 0);
+    const [header, body] = parts(whole);
+    return bearer(`${header}.${body}.${bytes.subarray(1).toString('base64url')}`);
+  },
   'payload changed, signature kept': (made) => {
     const [header, , sig] = parts(made.good);
     return bearer(`${header}.${encode(claims(made, { tenant: 'tenant-b' }))}.${sig}`);

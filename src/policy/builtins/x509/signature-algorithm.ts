@@ -86,7 +86,9 @@ export function isSignedBy(
     if (keyAlgorithm === ed25519) return verify(null, signed, key, signature);
     if (algorithm.digest === undefined) return false;
     if (keyAlgorithm === ecdsa) return verify(algorithm.digest, signed, { key, dsaEncoding: 'der' }, signature);
-    if ((key.asymmetricKeyDetails?.modulusLength ?? 0) < MIN_RSA_BITS) return false;
+    const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
+    // OpenSSL also takes a signature without its leading zeros; Go does not.
+    if (bits < MIN_RSA_BITS || signature.length !== Math.ceil(bits / 8)) return false;
     const padding = algorithm.pss
       ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
       : { padding: constants.RSA_PKCS1_PADDING };

@@ -100,6 +100,19 @@ describe.each(SIGNED)('%s', (alg, keys, suffix) => {
     }
   });
 
+  test('a signature whose leading zero is cut is none', () => {
+    if (keys !== rsa) return;
+    let whole = '';
+    for (let jti = 0; Buffer.from(whole.split('.')[2] ?? '', 'base64url')[0] !== 0; jti++) {
+      whole = token({ alg }, { ...CLAIMS, jti }, keys.privateKey);
+    }
+    expect(call(`verify_${suffix}`, [whole, pem(keys)])).toBe('true');
+    const [header, claims, signature = ''] = whole.split('.');
+    const cut = `${header}.${claims}.${Buffer.from(signature, 'base64url').subarray(1).toString('base64url')}`;
+    expect(call(`verify_${suffix}`, [cut, pem(keys)])).toBe('false');
+    expect(call('decode_verify', [cut, { cert: pem(keys) }])).toBe('[false,{},{}]');
+  });
+
   test('a public key is no secret, and a private key verifies in decode_verify only', () => {
     const confused = token({ alg: 'HS256' }, CLAIMS, pem(keys));
     expect(call('decode_verify', [confused, { cert: pem(keys) }])).toBe('[false,{},{}]');
