@@ -1,6 +1,6 @@
 import type { Instant } from '../../../src/decision/ports.ts';
 import type { BucketCharge, BucketTerms } from '../../../src/quota/bucket.ts';
-import { type BucketStore, StoreFault } from '../../../src/quota/bucket-store.ts';
+import { type BucketStore, type Receipt, StoreFault } from '../../../src/quota/bucket-store.ts';
 import { createReservationId } from '../../../src/quota/reservation-id.ts';
 import type { Random } from '../seed.ts';
 import type { RecordedOperation, Span, Step } from './history.ts';
@@ -26,6 +26,8 @@ export interface ClientOptions {
 export interface OpenReservation {
   readonly id: string;
   readonly charges: readonly BucketCharge[];
+  /** Of a take that was left unrecorded: it is given back once, with this, and never settled. */
+  readonly receipt?: Receipt | undefined;
 }
 
 /** One client of a store: draws operations, carries them out and records them. */
@@ -50,7 +52,8 @@ export async function runClient(options: ClientOptions): Promise<void> {
       if (roll > 0.98) await forced();
       else if (roll > 0.95) await peek(hot);
       else await take(drawPlans());
-    } else if (roll < 0.75) await settle(reservation);
+    } else if (reservation.receipt !== undefined) await release(reservation);
+    else if (roll < 0.75) await settle(reservation);
     else if (roll < 0.87) await release(reservation);
     else if (roll < 0.92) await Promise.all([settle(reservation), release(reservation)]);
     else if (roll < 0.96) await Promise.all([release(reservation), release(reservation)]);
@@ -61,7 +64,8 @@ export async function runClient(options: ClientOptions): Promise<void> {
     // Tells what no answer of these did.
     if (reservation !== undefined && random.chance(0.8)) await peek(hot);
     // What is settled or given back once more changes nothing.
-    if (reservation !== undefined && random.chance(0.05)) await settle(reservation);
+    if (reservation?.receipt === undefined && reservation !== undefined && random.chance(0.05))
+      await settle(reservation);
   }
 
   function drawPlans(): readonly (readonly BucketCharge[])[] {
@@ -95,13 +99,15 @@ export async function runClient(options: ClientOptions): Promise<void> {
 
   async function take(plans: readonly (readonly BucketCharge[])[]): Promise<void> {
     const id = newId();
-    const answer = await recorded({ kind: 'take', id, plans }, (at) => store.take({ id, plans, note: '' }, at));
+    const how = random.chance(0.5) ? { fresh: true, unrecorded: true } : {};
+    const answer = await recorded({ kind: 'take', id, plans }, (at) => store.take({ id, plans, note: '', ...how }, at));
     if (answer?.kind !== 'taken') return;
+    const { receipt } = answer;
     const charges = plans[answer.plan] ?? [];
     // The window that is over soon and the charge that tells the time are never given back.
     if (charges.length > 1 && !charges.some(({ terms }) => terms === scenario.hotWindows[1]))
-      open.push({ id, charges });
-    if (random.chance(0.02))
+      open.push({ id, charges, receipt });
+    if (receipt === undefined && random.chance(0.02))
       await recorded({ kind: 'take', id, plans }, (at) => store.take({ id, plans, note: '' }, at));
   }
 
@@ -115,9 +121,9 @@ export async function runClient(options: ClientOptions): Promise<void> {
     await recorded({ kind: 'settle', id, used }, (at) => store.settle(id, used, at));
   }
 
-  async function release({ id, charges }: OpenReservation): Promise<void> {
+  async function release({ id, charges, receipt }: OpenReservation): Promise<void> {
     await recorded({ kind: 'release', id, charges }, async (at) => {
-      await store.release(id, charges, at);
+      await store.release(id, charges, at, receipt);
       return 'done' as const;
     });
   }
