@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer, connect as openTcp, type Server } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import type { StoreFault, StoreTaken } from '../../src/quota/bucket-store.ts';
 import { createCertificateMaker, makeDoorCertificates } from '../support/certificates.ts';
 import { describeWith } from '../support/describe-with.ts';
 import { freePort } from '../support/ports.ts';
@@ -43,6 +44,13 @@ const untilTaken = (opened: OpenedRedisStore): Promise<unknown> =>
     return 'kind' in result ? result : undefined;
   });
 
+/** On a busy machine the timer of a call is late too, and the process is said to have had no time: nobody knows either way. */
+const UNANSWERED = ['unknown_outcome', 'overloaded'];
+
+function reasonOf(answer: StoreTaken | StoreFault): string {
+  return 'kind' in answer ? answer.kind : answer.reason;
+}
+
 describeWith(['valkey'], 'a Redis store whose server', () => {
   let server: ValkeyServer;
   beforeAll(async () => {
@@ -80,14 +88,14 @@ describeWith(['valkey'], 'a Redis store whose server', () => {
 
   test('pauses: the caller is refused in time, and what was taken all the same is given back', async () => {
     const own = await ownServer();
-    const opened = await open({ url: own.url, deadlineMs: 50 });
+    const opened = await open({ url: own.url, deadlineMs: 200 });
     const [plain, held] = [fresh(), fresh()];
     await opened.take([plainCharge(plain)]);
     own.program().signal('SIGSTOP');
     const begun = performance.now();
     const refused = await Promise.all([opened.take([plainCharge(plain)]), opened.take([holdCharge(held)])]);
     expect(performance.now() - begun).toBeLessThan(1000);
-    expect(refused).toMatchObject([{ reason: 'unknown_outcome' }, { reason: 'unknown_outcome' }]);
+    for (const answer of refused) expect(UNANSWERED).toContain(reasonOf(answer));
     own.program().signal('SIGCONT');
     await eventually(async () => ((await opened.remaining(plain)) === 9 ? true : undefined));
     await eventually(async () => ((await opened.remaining(held)) === 10 ? true : undefined));
@@ -95,11 +103,11 @@ describeWith(['valkey'], 'a Redis store whose server', () => {
 
   test('pauses for long: the connection is given up, and what is held is given back on the next one', async () => {
     const own = await ownServer();
-    const opened = await open({ url: own.url, deadlineMs: 50 });
+    const opened = await open({ url: own.url, deadlineMs: 200 });
     const held = fresh();
     const id = opened.newId();
     own.program().signal('SIGSTOP');
-    expect(await opened.take([holdCharge(held)], id)).toMatchObject({ reason: 'unknown_outcome' });
+    expect(UNANSWERED).toContain(reasonOf(await opened.take([holdCharge(held)], id)));
     await eventually(async () => {
       const result = await opened.take([plainCharge(held)]);
       return !('kind' in result) && result.reason === 'unreachable' ? true : undefined;
@@ -272,13 +280,14 @@ describeWith(['valkey'], 'a Redis store whose server', () => {
   });
 
   test('is healthy beside an event loop that stalls: nothing says that the store is dead', async () => {
-    const opened = await open({ url: server.url, deadlineMs: 10 });
+    // Long enough for a server that has to wait for a core of a busy machine.
+    const opened = await open({ url: server.url, deadlineMs: 100 });
     const terms = fresh(1_000_000);
     const results: unknown[] = [];
-    for (let run = 0; run < 40; run += 1) {
-      const takes = Array.from({ length: 5 }, () => opened.take([plainCharge(terms)]));
+    for (let run = 0; run < 20; run += 1) {
+      const takes = Array.from({ length: 10 }, () => opened.take([plainCharge(terms)]));
       if (run % 2 === 0) await new Promise(setImmediate);
-      const until = performance.now() + 30;
+      const until = performance.now() + 150;
       while (performance.now() < until);
       results.push(...(await Promise.all(takes)));
     }
