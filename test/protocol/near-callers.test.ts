@@ -85,7 +85,7 @@ describe('callers that all but equal each other', () => {
     return async ({ bytes }) => told(await decider.authorize(toAccessRequest(bytes, { believed: true })), write);
   }
 
-  test('are told and recorded what each would be alone, in whatever order they ask', async () => {
+  test('are told and recorded what each would be alone, in whatever order they ask', { timeout: 120_000 }, async () => {
     const seed = seedOf('near callers');
     const random = createRandom(seed);
     const requests = Array.from({ length: 400 }, () => draw(random, callers));
@@ -110,7 +110,7 @@ describe('callers that all but equal each other', () => {
     expect(allowed).toBeGreaterThan(count / 20);
   });
 
-  test('are told what a service tells them that nobody asked before', async () => {
+  test('are told what a service tells them that nobody asked before', { timeout: 120_000 }, async () => {
     const random = createRandom(seedOf('near callers, alone'));
     const requests = Array.from({ length: 300 }, () => draw(random, callers));
     const warm = await open();
