@@ -12,7 +12,6 @@ import { createJsEngine } from './policy/js-engine.ts';
 import type { PolicyEngine } from './policy/policy-engine.ts';
 import type { PreparedPolicy } from './policy/prepared-policy.ts';
 import { openStoredData } from './policy/values/stored-data.ts';
-import { createWasmEngine } from './policy/wasm-engine.ts';
 import { type PreparedSet, prepareSet } from './prepared-set.ts';
 import type { DescriptorTable } from './quota/descriptors/descriptors.ts';
 import { compileDescriptors } from './quota/descriptors/descriptors-data.ts';
@@ -42,16 +41,20 @@ export async function loadGeneration(
 ): Promise<LoadedGeneration> {
   const { network, compatibility } = config;
   const { catalog, data } = prepared;
+  // Requests are answered between these steps: together they would hold them up for milliseconds.
+  await nextTurn();
   const inspect = createInspector({ catalog, network, compatibility });
+  await nextTurn();
   const faults: { path: string; message: string }[] = [];
   const rules = compileDescriptors(isObject(catalog) ? catalog['ratelimit'] : undefined, (path, message) =>
     faults.push({ path, message }),
   );
   if (faults.length > 0) throw new CatalogError(faults);
   const dataValue = openStoredData(data);
+  await nextTurn();
   const loads = await Promise.allSettled(
-    bundles.map((bundle, at) => {
-      const engine = createEngine(config, bundle, logger);
+    bundles.map(async (bundle, at) => {
+      const engine = await createEngine(config, bundle, logger);
       return engine.load({
         plan: bundle.plan,
         wasm: bundle.wasm,
@@ -67,6 +70,7 @@ export async function loadGeneration(
     for (const policy of policies) policy.close();
     throw failed.reason;
   }
+  await nextTurn();
   const { evaluate, evaluateText, inputPaths, isPolicyConstant, close } = joinPolicies(policies);
   const revisions = new Map(bundles.map(({ name, revision }) => [name, revision]));
   const explainer = createExplainer({
@@ -93,16 +97,18 @@ function preparedAt({ policies }: PreparedSet, at: number): { readonly prepared?
 }
 
 /** The configured engine for one bundle, which must have those of the named entrypoints that it says it has. */
-function createEngine(
+async function createEngine(
   { policy }: Pick<Config, 'policy'>,
   bundle: Bundle,
   logger: Pick<Logger, 'limited'>,
-): PolicyEngine {
+): Promise<PolicyEngine> {
   const decisions = Object.fromEntries(
     Object.entries(policy.decisions).filter(([, { decision }]) => bundle.entrypoints.includes(decision)),
   );
   const config = { ...policy, decisions };
   if (policy.engine === 'js') return createJsEngine({ config, randomBytes, cpuMs: threadCpuMs });
+  // Loaded where it is configured alone, with all that it needs.
+  const { createWasmEngine } = await import('./policy/wasm-engine.ts');
   return createWasmEngine({
     config,
     clock: systemClock,

@@ -5,6 +5,7 @@ import { isObject } from './decision/json.ts';
 import { CatalogError } from './inspection/catalog-error.ts';
 import type { PolicyConfig } from './policy/config.ts';
 import { type PreparedPolicy, preparePolicy } from './policy/prepared-policy.ts';
+import { plainData } from './policy/values/plain-data.ts';
 import { type StoredData, storeData } from './policy/values/stored-data.ts';
 import { checkLimitsData } from './quota/limits-data.ts';
 
@@ -20,15 +21,26 @@ export interface PreparedSet {
 
 /** Parses data and, for the engine that wants it, translates plans. Throws `PolicyLoadError`, `BundleError` or `CatalogError`. */
 export function prepareSet(bundles: readonly Bundle[], { engine }: Pick<PolicyConfig, 'engine'>): PreparedSet {
-  const data = mergeData(bundles);
-  const catalog = data.value['catalog'];
+  const { data, catalog } = readData(bundles);
   const faults = checkLimitsData(catalog);
   if (faults.length > 0) throw new CatalogError([...faults]);
   return {
     policies: engine === 'js' ? bundles.map(({ plan }) => preparePolicy(plan)) : [],
-    data: storeData(toShared(data.text)),
+    data,
     catalog: compiledParts(catalog),
   };
+}
+
+/** Of one bundle only the parts that are looked at are parsed: that its data are JSON was seen when it was read. */
+function readData(bundles: readonly Bundle[]): { readonly data: StoredData; readonly catalog: unknown } {
+  const [only, ...others] = bundles;
+  if (only !== undefined && others.length === 0) {
+    const data = storeData(toShared(only.data));
+    const value = plainData(data);
+    if (isObject(value)) return { data, catalog: value['catalog'] };
+  }
+  const { text, value } = mergeData(bundles);
+  return { data: storeData(toShared(text)), catalog: value['catalog'] };
 }
 
 /** What was made of sets in their trials, until they are loaded. */

@@ -1,10 +1,13 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { parseBundle } from './bundle/bundle.ts';
-import { nameBundle } from './bundle/errors.ts';
-import { toShared } from './bundle/shared-bytes.ts';
+import { yieldToRequests } from './background-priority.ts';
 import type { Reading, ReadingResult } from './read-bundle.ts';
 
-/** The thread that `read-bundle.ts` starts: one archive, one answer. */
+// The thread that `read-bundle.ts` starts: one archive, one answer. What it needs is loaded once it has its place.
+yieldToRequests();
+const { parseBundle } = await import('./bundle/bundle.ts');
+const { nameBundle } = await import('./bundle/errors.ts');
+const { toShared } = await import('./bundle/shared-bytes.ts');
+
 function read({ name, bytes }: Reading): ReadingResult {
   try {
     const bundle = parseBundle(name, bytes);

@@ -1,49 +1,16 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { cutFault } from './bundle/errors.ts';
-import { parseRequestCases, runRequestCase } from './cases/request-case.ts';
-import { createTry } from './decision/trial.ts';
-import type { Examination, ExaminationResult } from './examine.ts';
-import { loadGeneration } from './generation.ts';
-import { movedParts, prepareSet } from './prepared-set.ts';
-import { trialPorts } from './trial.ts';
+import { yieldToRequests } from './background-priority.ts';
+import type { Examination } from './examine.ts';
 
-/** The thread that `examine.ts` starts: one set of bundles, one answer. */
-async function examine({ config, bundles, warmUpMs }: Examination): Promise<ExaminationResult> {
-  const beganMs = performance.now();
-  const prepared = prepareSet(bundles, config.policy);
-  const generation = await loadGeneration(bundles, config, { limited: () => undefined }, prepared);
-  const loadMs = performance.now() - beganMs;
-  const tryOnce = createTry(trialPorts(config));
-  const cases = bundles.flatMap(({ name, cases: own }) => parseRequestCases(own, `cases.json of bundle \`${name}\``));
-  const decided = { number: 1, ...generation.parts };
-  for (const one of cases) {
-    const { failures } = await runRequestCase(one, decided, tryOnce);
-    const [first] = failures;
-    if (first !== undefined) return failed(`its own case \`${one.name}\` fails: ${first}`);
-  }
-  let slowestMs = 0;
-  const untilMs = performance.now() + warmUpMs;
-  for (let number = 0; cases.length > 0 && performance.now() < untilMs; number += 1) {
-    const one = cases[number % cases.length];
-    if (one === undefined) break;
-    const startMs = performance.now();
-    await runRequestCase(one, decided, tryOnce);
-    if (number >= cases.length) slowestMs = Math.max(slowestMs, performance.now() - startMs);
-  }
-  generation.close();
-  return { kind: 'passed', prepared, cases: cases.length, loadMs, slowestMs };
-}
-
-/** Cut here, so that a long text does not travel. */
-function failed(message: string): ExaminationResult {
-  return { kind: 'failed', message: cutFault(message) };
-}
-
+// The thread that `examine.ts` starts: one set of bundles, one answer. What it needs is loaded once it has its place.
+yieldToRequests();
+const { examineSet, failed } = await import('./examine-set.ts');
+const { movedParts } = await import('./prepared-set.ts');
 // Nothing that is parsed here can then reach other objects through their prototype.
 Object.freeze(Object.prototype);
 try {
   // Only `examine.ts` starts this file.
-  const result = await examine(workerData as Examination);
+  const result = await examineSet(workerData as Examination);
   parentPort?.postMessage(result, result.kind === 'passed' ? movedParts(result.prepared) : []);
 } catch (error) {
   parentPort?.postMessage(failed(error instanceof Error ? error.message : String(error)));

@@ -25,8 +25,37 @@ export function keepsLimits(list: AllowList): boolean {
 }
 
 /** The member with its comma; empty where it would be long, or where a name may not be logged. */
-export function writeCharges({ plans = [], quota, inspected }: Outcome, isConstant: (text: string) => boolean): string {
+export function writeCharges(outcome: Outcome, isConstant: IsConstant): string {
+  const { plans = [], quota, inspected } = outcome;
   const required = inspected?.kind === 'inspected' ? inspected.route?.requiredLimits : undefined;
+  const json = plansJson(plans, required, isConstant);
+  if (json === '') return '';
+  const taken = quota?.taken === true && quota.plan !== undefined ? `"plan":${quota.plan},` : '';
+  return `,"charges":{${taken}"plans":[${json}]}`;
+}
+
+type IsConstant = (text: string) => boolean;
+type Plans = NonNullable<Outcome['plans']>;
+
+/** Of plans that requests share, which are frozen: what was written of them last. */
+const KNOWN = new WeakMap<Plans, Known>();
+
+interface Known {
+  readonly required: readonly string[] | undefined;
+  readonly isConstant: IsConstant;
+  readonly json: string;
+}
+
+function plansJson(plans: Plans, required: readonly string[] | undefined, isConstant: IsConstant): string {
+  const known = KNOWN.get(plans);
+  if (known !== undefined && known.required === required && known.isConstant === isConstant) return known.json;
+  const json = writePlans(plans, required, isConstant);
+  // A copy: in one piece, which an event is then made of.
+  if (Object.isFrozen(plans)) KNOWN.set(plans, { required, isConstant, json: Buffer.from(json).toString() });
+  return json;
+}
+
+function writePlans(plans: Plans, required: readonly string[] | undefined, isConstant: IsConstant): string {
   let json = '';
   for (const plan of plans) {
     let charges = '';
@@ -37,9 +66,7 @@ export function writeCharges({ plans = [], quota, inspected }: Outcome, isConsta
     json += `${json === '' ? '' : ','}[${charges}]`;
     if (json.length > MAX_LENGTH) return '';
   }
-  if (json === '') return '';
-  const taken = quota?.taken === true && quota.plan !== undefined ? `"plan":${quota.plan},` : '';
-  return `,"charges":{${taken}"plans":[${json}]}`;
+  return json;
 }
 
 const MAX_LENGTH = 2048;

@@ -7,6 +7,7 @@ import type { EventCopy, Origin } from './event-copy.ts';
 import { createKnownPlaces } from './known-places.ts';
 import { loggableMembers } from './loggable.ts';
 import { LoggedLimits } from './logged-limits.ts';
+import { quotaMembers, writeQuota } from './logged-quota.ts';
 
 export type LoggedInput = (outcome: Outcome, copy: EventCopy, isConstant: IsConstant) => string;
 
@@ -15,8 +16,8 @@ export function compileInput(list: AllowList): LoggedInput {
   const sections = SECTIONS.flatMap((section) => {
     const kept = list.get(section.name);
     if (kept === undefined) return [];
-    const write = section.name === 'identity' ? createWriteIdentity() : writeSection;
-    return [{ ...section, kept: keptMembers(section.name, kept), write }];
+    const members = keptMembers(section.name, kept);
+    return [{ ...section, kept: members, write: writerOf(section.name, members) }];
   });
   const [request, ...others] = sections;
   if (request === undefined || !isOpenToSize(request)) return (...of) => `{${writeSections(sections, '', of)}}`;
@@ -97,6 +98,15 @@ function writeSection(
   const found = members(outcome, copy, isConstant);
   return found === undefined ? undefined : writeMembers(found, kept, origin, copy);
 }
+
+function writerOf(section: string, kept: readonly KeptMember[]): WriteSection {
+  if (section === 'identity') return createWriteIdentity();
+  if (section !== 'quota' || kept.length < QUOTA_MEMBERS || kept.some(({ list }) => list !== WHOLE))
+    return writeSection;
+  return (_, ...of) => writeQuota(...of);
+}
+
+const QUOTA_MEMBERS = [...loggableMembers('quota')].length;
 
 /** Writes the identity once for all requests of a verified credential that presented nothing else. */
 function createWriteIdentity(): WriteSection {
@@ -246,25 +256,6 @@ function peerMembers({ peer }: Outcome): Members | undefined {
     subject,
   };
 }
-
-/** Names of limits are made by policy: logged where they are its constants or named by the route's data. */
-function quotaMembers({ quota, inspected }: Outcome, copy: EventCopy, isConstant: IsConstant): Members | undefined {
-  if (quota === undefined) return undefined;
-  const required = inspected?.kind === 'inspected' ? inspected.route?.requiredLimits : undefined;
-  const limits = new LoggedLimits();
-  let seen = 0;
-  for (const name in quota.limits) {
-    const state = quota.limits[name];
-    if (state === undefined || !Object.hasOwn(quota.limits, name)) continue;
-    seen += 1;
-    if (seen > MAX_LIMITS) break;
-    if (required?.includes(name) === true || isConstant(name)) limits.add(name, state);
-    else copy.erase('/input/quota/limits');
-  }
-  return { plan: quota.plan, taken: quota.taken, limits };
-}
-
-const MAX_LIMITS = 16;
 
 /** Interfaces have no index signature; their members are read by name all the same. */
 function toMembers(value: object | undefined): Members | undefined {

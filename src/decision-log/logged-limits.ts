@@ -19,10 +19,8 @@ export class LoggedLimits {
   write(): string | undefined {
     if (this.#states.length === 0) return undefined;
     let json = '';
-    for (const [at, state] of this.#states.entries()) {
-      json += `${at === 0 ? '{' : ','}${quoteSafe(this.#names[at] ?? '')}:${writeState(state)}`;
-    }
-    return `${json}}`;
+    for (const [at, state] of this.#states.entries()) json += writeLimit(this.#names[at] ?? '', state, at === 0);
+    return `{${json}}`;
   }
 
   /** As an object, for lists that keep only some of it. */
@@ -35,16 +33,56 @@ export class LoggedLimits {
   }
 }
 
-function writeState(state: LimitState): string {
-  const { kind, unit, limit, remaining, held, exceeded, shadow, verified, wait_ms: waitMs, reset_ms: resetMs } = state;
+/** One member of `limits`, with the comma before it unless it is the first: of pieces that are as long as they can be. */
+export function writeLimit(name: string, state: LimitState, first: boolean): string {
+  const { remaining, held, wait_ms: waitMs, reset_ms: resetMs } = state;
+  const head = headOf(name, state);
+  const free =
+    held === 0 && waitMs === 0
+      ? ',"held":0,"wait_ms":0,"reset_ms":'
+      : `,"held":${number(held)},"wait_ms":${number(waitMs)},"reset_ms":`;
+  return (first ? head.json : head.further) + number(remaining) + free + number(resetMs) + flagsOf(state);
+}
+
+interface Head {
+  readonly kind: string;
+  readonly unit: string;
+  readonly limit: number;
+  /** Up to what is left of it. */
+  readonly json: string;
+  /** With a comma before it. */
+  readonly further: string;
+}
+
+/** By name, which may be logged: what was last said of it that seldom changes. */
+const HEADS = new Map<string, Head>();
+const MAX_HEADS = 512;
+const LONGEST_HEAD = 256;
+
+function headOf(name: string, { kind, unit, limit }: LimitState): Head {
+  const known = HEADS.get(name);
+  if (known !== undefined && known.kind === kind && known.unit === unit && known.limit === limit) return known;
   const kindJson = KINDS.has(kind) ? `"kind":"${kind}",` : '';
   const unitJson = UNIT_NAMES.has(unit) ? `"unit":"${unit}",` : '';
-  return (
-    `{${kindJson}${unitJson}"limit":${number(limit)},"remaining":${number(remaining)},"held":${number(held)},` +
-    `"wait_ms":${number(waitMs)},"reset_ms":${number(resetMs)},"exceeded":${exceeded === true},` +
-    `"shadow":${shadow === true},"verified":${verified === true}}`
-  );
+  const json = own(`${quoteSafe(name)}:{${kindJson}${unitJson}"limit":${number(limit)},"remaining":`);
+  const head = { kind, unit, limit, json, further: own(`,${json}`) };
+  if (json.length > LONGEST_HEAD) return head;
+  if (HEADS.size >= MAX_HEADS) HEADS.clear();
+  HEADS.set(name, head);
+  return head;
 }
+
+/** In one piece, which an event is then made of. */
+function own(text: string): string {
+  return Buffer.from(text).toString();
+}
+
+function flagsOf({ exceeded, shadow, verified }: LimitState): string {
+  if (exceeded === false && shadow === false && verified === true) return VERIFIED;
+  return `,"exceeded":${exceeded === true},"shadow":${shadow === true},"verified":${verified === true}}`;
+}
+
+const VERIFIED = ',"exceeded":false,"shadow":false,"verified":true}';
 
 function number(value: number): string {
   return Number.isFinite(value) ? String(value) : 'null';

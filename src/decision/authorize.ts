@@ -1,7 +1,6 @@
 import type { AccessRequest } from './access-request.ts';
-import type { Take, TakeResult } from './charges.ts';
 import { createCredentialMask } from './credential-mask.ts';
-import { createDeadline, type Deadline } from './deadline.ts';
+import { createDeadlines, type Deadline } from './deadline.ts';
 import {
   Allow,
   type Decision,
@@ -14,9 +13,10 @@ import {
 } from './decision.ts';
 import { unsupportedByDoor } from './door-limits.ts';
 import { type CoreCode, RequestFault } from './errors.ts';
+import { giveBack, releaseLate } from './giving-back.ts';
 import { overlaid } from './header-changes.ts';
 import { type InputSources, type PolicyInput, toPolicyInput } from './input.ts';
-import { judgeTake, quotaContext, takesNothing, toPlans, toTakeRequest } from './metering.ts';
+import { judgeTake, noticeOf, takesNothing, toPlans, toTakeRequest } from './metering.ts';
 import { demandShare, evaluate } from './policy-share.ts';
 import type { Authorize, AuthorizePorts, Generation, NamedDecision, Outcome } from './ports.ts';
 import type { Authentication } from './principal.ts';
@@ -30,13 +30,14 @@ const DECISION_EXTENSION = 'sallyport.decision';
  * `parseVerdict`; it never throws and never answers later than the request's deadline.
  */
 export function createAuthorize(ports: AuthorizePorts): Authorize {
+  const startDeadline = createDeadlines(ports);
   return (request) => {
     const trace = new Trace(ports, request);
     if ('unreadable' in request) {
       trace.cause = request.unreadable.cause;
       return toOutcome(ports, trace, deny(request.unreadable.code));
     }
-    const run: Run = { ports, request, trace, deadline: createDeadline(ports, trace.at, request.deadlineMs) };
+    const run: Run = { ports, request, trace, deadline: startDeadline(trace.at, request.deadlineMs) };
     let decision: Decision | Promise<Decision>;
     try {
       pinned(trace);
@@ -49,7 +50,10 @@ export function createAuthorize(ports: AuthorizePorts): Authorize {
     } catch (error) {
       return failed(run, error);
     }
-    return decision.then((late) => ended(run, late)).catch((error: unknown) => failed(run, error));
+    return decision.then(
+      (late) => endedLate(run, late),
+      (error: unknown) => failed(run, error),
+    );
   };
 }
 
@@ -107,10 +111,19 @@ function decideMetered(run: Run, { named, generation, sources, input }: Metered,
 
 /** A decision that came too late is none. */
 function ended({ ports, trace, deadline }: Run, decision: Decision): Outcome {
-  deadline.check();
+  const { monotonicMs } = ports.clock.now();
+  deadline.check(monotonicMs);
   deadline.stop();
   if (decision.kind === 'deny') countRefusal(ports, trace, decision);
-  return toOutcome(ports, trace, decision);
+  return toOutcome(ports, trace, decision, monotonicMs);
+}
+
+function endedLate(run: Run, decision: Decision): Outcome {
+  try {
+    return ended(run, decision);
+  } catch (error) {
+    return failed(run, error);
+  }
 }
 
 function failed({ ports, trace, deadline }: Run, error: unknown): Outcome {
@@ -196,13 +209,15 @@ function conclude(
   refusal: Deny | undefined,
 ): Decision {
   const { principal, stripHeaders } = identified(trace);
+  const quota = noticeOf(trace, refusal);
   const context = {
     shape: named.result,
     allowRedirects: ports.allowRedirects,
     anonymous: principal === undefined,
     owned: { decisionId: trace.decisionId, tenant: principal?.tenant, roles: principal?.roles ?? [] },
     stripHeaders,
-    ...quotaContext(trace, refusal),
+    quota,
+    reservationId: quota === undefined ? undefined : trace.take?.reservationId,
   };
   let decision = parseVerdict(trace.result, context);
   mark(ports, trace, 'decide');
@@ -259,22 +274,6 @@ function shapedBy(refusal: Deny, verdict: Decision, anonymous: boolean): Deny {
     metadata,
     ...(body === undefined ? {} : { body }),
   };
-}
-
-function giveBack(ports: AuthorizePorts, trace: Trace): void {
-  const { take } = trace;
-  if (take === undefined) return;
-  trace.take = undefined;
-  releaseLater(ports, take);
-}
-
-function releaseLate(ports: AuthorizePorts, late: TakeResult): void {
-  if (late.kind === 'taken' && late.take !== undefined) releaseLater(ports, late.take);
-}
-
-/** After the reply: a timer of 0 ms runs once the answer was handed to the socket. */
-function releaseLater(ports: AuthorizePorts, take: Take): void {
-  ports.startTimer(0, () => take.release());
 }
 
 function unmasked<T>(value: T): T {

@@ -3,6 +3,7 @@ import { invalidCharges } from './charge-fields.ts';
 import { type ChargeTerms, type Dimension, parseChargeTerms } from './charge-terms.ts';
 import { quoted } from './errors.ts';
 import { isObject } from './json.ts';
+import { findPlans, keepPlans } from './known-plans.ts';
 import type { Inspected } from './ports.ts';
 import type { Peer, Principal } from './principal.ts';
 
@@ -83,11 +84,14 @@ const MAX_PLANS = 8;
  * misread is a limit that does not hold.
  */
 export function parsePlans(value: unknown, facts: ChargeFacts): readonly ChargePlan[] {
-  const plans = planLists(value);
-  if (plans.length > MAX_PLANS) throw invalidCharges(`more than ${MAX_PLANS} plans`);
-  const parsed: ChargePlan[] = [];
-  for (const plan of plans) parsed.push(parsePlan(plan, facts));
-  return parsed;
+  const lists = planLists(value);
+  if (lists.length > MAX_PLANS) throw invalidCharges(`more than ${MAX_PLANS} plans`);
+  const terms = lists.map(parseTerms);
+  const known = findPlans(facts.principal, terms, keyValue, facts);
+  if (known !== undefined) return known;
+  const plans: ChargePlan[] = [];
+  for (const list of terms) plans.push(toPlan(list, facts));
+  return keepPlans(facts.principal, plans);
 }
 
 function planLists(value: unknown): readonly (readonly unknown[])[] {
@@ -102,32 +106,44 @@ function planLists(value: unknown): readonly (readonly unknown[])[] {
   return plans;
 }
 
-function parsePlan(plan: readonly unknown[], facts: ChargeFacts): ChargePlan {
+function parseTerms(plan: readonly unknown[]): readonly ChargeTerms[] {
   if (plan.length > MAX_CHARGES_PER_PLAN) throw invalidCharges(`more than ${MAX_CHARGES_PER_PLAN} charges in a plan`);
-  if (plan.length === 0) return NO_CHARGES;
-  const charges: Charge[] = [];
-  for (const value of plan) {
-    const charge = toCharge(parseChargeTerms(value), facts);
-    for (const { terms } of charges) {
+  if (plan.length === 0) return NO_TERMS;
+  // Not one by one into a list, which would make room for sixteen more.
+  const terms = plan.map(parseChargeTerms);
+  for (let at = 1; at < terms.length; at += 1) {
+    for (let before = 0; before < at; before += 1) {
       // The name is part of what a bucket is called, so no two charges of a plan are on one bucket.
-      if (terms.name === charge.terms.name) throw invalidCharges('two charges of a plan have the same name');
+      if (terms[before]?.name === terms[at]?.name) throw invalidCharges('two charges of a plan have the same name');
     }
-    charges.push(charge);
   }
-  return charges;
+  return terms;
 }
 
+const NO_TERMS: readonly ChargeTerms[] = [];
 const NO_CHARGES: ChargePlan = [];
+
+function toPlan(list: readonly ChargeTerms[], facts: ChargeFacts): ChargePlan {
+  if (list.length === 0) return NO_CHARGES;
+  const charges: Charge[] = [];
+  for (const terms of list) charges.push(toCharge(terms, facts));
+  return charges;
+}
 
 function toCharge(terms: ChargeTerms, facts: ChargeFacts): Charge {
   const key: string[] = [];
   for (const dimension of terms.dimensions) {
-    const verified = (dimension === 'model' ? terms.model : undefined) ?? verifiedValue(dimension, facts);
+    const verified = keyValue(terms, dimension, facts);
     if (verified === undefined)
       throw invalidCharges(`this request has not verified the dimension ${quoted(dimension)}`);
     key.push(verified);
   }
   return { terms, key };
+}
+
+/** A plan may be for another model than the one that was asked for. */
+function keyValue(terms: ChargeTerms, dimension: Dimension, facts: ChargeFacts): string | undefined {
+  return (dimension === 'model' ? terms.model : undefined) ?? verifiedValue(dimension, facts);
 }
 
 /** The verified value of a dimension. The anonymous have `address`, `route`, `method` and `country` only. */
@@ -226,6 +242,13 @@ export function lengthPrefixed(parts: readonly string[]): string {
 
 /** The limits that a plan list forgets of those that the route data requires; each plan must hold all of them. */
 export function missingLimits(plans: readonly ChargePlan[], required: readonly string[]): readonly string[] {
-  if (required.length === 0) return required;
-  return required.filter((name) => plans.some((plan) => !plan.some(({ terms }) => terms.name === name)));
+  if (required.length === 0 || COMPLETE.get(plans) === required) return NO_NAMES;
+  const missing = required.filter((name) => plans.some((plan) => !plan.some(({ terms }) => terms.name === name)));
+  // Of plans that requests share it is asked again and again.
+  if (missing.length === 0 && Object.isFrozen(plans)) COMPLETE.set(plans, required);
+  return missing;
 }
+
+const NO_NAMES: readonly string[] = [];
+/** Plans that have what was required of them last. */
+const COMPLETE = new WeakMap<readonly ChargePlan[], readonly string[]>();

@@ -2,7 +2,7 @@ import { CLIENT_ANSWERS, type ClientReason, type CoreCode, reasonOfStatus } from
 import { type HeaderPairs, overlaid } from './header-changes.ts';
 import type { JsonObject } from './json.ts';
 import type { ResultShape } from './ports.ts';
-import type { QuotaNotice } from './quota-headers.ts';
+import type { QuotaNotice, ToldQuota } from './quota-headers.ts';
 import { isEnvoyStatus } from './status.ts';
 import { VerdictFault } from './verdict-fields.ts';
 import { type PolicyDenial, readVerdict, type VerdictParts } from './verdict-shapes.ts';
@@ -15,7 +15,6 @@ export class Allow {
   readonly kind = 'allow';
   readonly setHeaders: HeaderPairs;
   readonly removeHeaders: readonly string[];
-  readonly responseHeaders: HeaderPairs;
   /** Unencoded names and values. */
   readonly querySet: HeaderPairs;
   readonly queryRemove: readonly string[];
@@ -25,20 +24,32 @@ export class Allow {
   readonly reservationId: string | undefined;
   /** Headers Sallyport owns whose value is informative: a door that cannot set one removes it instead. */
   readonly ownedHeaders: HeaderPairs;
+  /** All that `responseHeaders` say, where that is what the quota says and no more. */
+  readonly toldQuota: ToldQuota | undefined;
+  readonly #verdictHeaders: HeaderPairs;
+  readonly #quota: QuotaNotice | undefined;
   readonly #made: true;
 
   private constructor(parts: AllowParts, key: typeof MAKER) {
     if (key !== MAKER) throw new TypeError('only `parseVerdict` makes an Allow');
     this.setHeaders = parts.setHeaders;
     this.removeHeaders = parts.removeHeaders;
-    this.responseHeaders = parts.responseHeaders;
     this.querySet = parts.querySet;
     this.queryRemove = parts.queryRemove;
     this.metadata = parts.metadata;
     this.reasons = parts.reasons;
     this.reservationId = parts.reservationId;
     this.ownedHeaders = parts.ownedHeaders;
+    const { verdictHeaders, quota } = parts;
+    this.toldQuota = verdictHeaders.length === 0 ? quota?.told : undefined;
+    this.#verdictHeaders = verdictHeaders;
+    this.#quota = quota;
     this.#made = true;
+  }
+
+  /** What the quota says replaces what a verdict says under the same names. */
+  get responseHeaders(): HeaderPairs {
+    return this.#quota === undefined ? this.#verdictHeaders : overlaid(this.#verdictHeaders, this.#quota.headers);
   }
 
   static is(value: unknown): value is Allow {
@@ -53,8 +64,11 @@ export class Allow {
 
 const MAKER: unique symbol = Symbol('parseVerdict');
 
-/** All that an Allow holds: its public members but the tag. */
-type AllowParts = Omit<Allow, 'kind'>;
+/** All that an Allow is made of. */
+type AllowParts = Omit<Allow, 'kind' | 'responseHeaders' | 'toldQuota'> & {
+  readonly verdictHeaders: HeaderPairs;
+  readonly quota: QuotaNotice | undefined;
+};
 
 export interface Deny {
   readonly kind: 'deny';
@@ -91,7 +105,7 @@ export interface VerdictContext {
   /** Credential headers that must not reach the upstream. */
   readonly stripHeaders: readonly string[];
   /** What an Allow tells of the quota. */
-  readonly quota?: QuotaNotice;
+  readonly quota?: QuotaNotice | undefined;
   readonly reservationId?: string | undefined;
 }
 
@@ -171,17 +185,28 @@ function makeAllow(parts: VerdictParts, upstream: string | undefined, context: V
     {
       setHeaders,
       removeHeaders: withoutSet(removeHeaders, setHeaders),
-      // What the quota says replaces what a verdict says under the same names.
-      responseHeaders: quota === undefined ? parts.responseHeaders : overlaid(parts.responseHeaders, quota.headers),
+      verdictHeaders: parts.responseHeaders,
+      quota,
       querySet: parts.querySet,
       queryRemove: parts.queryRemove,
-      metadata: quota === undefined ? parts.metadata : { ...parts.metadata, ...quota.metadata },
+      metadata: quota === undefined ? parts.metadata : merged(parts.metadata, quota.metadata),
       reasons: parts.reasons,
       reservationId: context.reservationId,
       ownedHeaders,
     },
     MAKER,
   );
+}
+
+/** Both, of which the second wins; itself where the other says nothing. */
+function merged(metadata: JsonObject, ours: JsonObject): JsonObject {
+  if (isEmpty(ours)) return metadata;
+  return isEmpty(metadata) ? ours : { ...metadata, ...ours };
+}
+
+function isEmpty(object: JsonObject): boolean {
+  for (const _ in object) return false;
+  return true;
 }
 
 /** A header that is set replaces the client's; removing it too would take the policy's own away at some gateways. */

@@ -8,10 +8,10 @@ import {
   type TakeRequest,
   type TakeResult,
 } from './charges.ts';
-import { type Deny, deny, type VerdictContext } from './decision.ts';
+import { type Deny, deny } from './decision.ts';
 import { RequestFault } from './errors.ts';
 import type { Inspected, NamedDecision } from './ports.ts';
-import { toQuotaNotice } from './quota-headers.ts';
+import { type QuotaNotice, toQuotaNotice } from './quota-headers.ts';
 import { missingStates, unaskedState, withEveryLimit } from './quota-state.ts';
 import { accepted, identified, type Trace } from './trace.ts';
 
@@ -72,13 +72,14 @@ export function toTakeRequest(trace: Trace, plans: readonly ChargePlan[]): TakeR
  * plan was taken.
  */
 export function judgeTake(trace: Trace, taken: TakeResult, plans: readonly ChargePlan[]): Deny | undefined {
-  trace.quota = withEveryLimit(taken.state, plans, requiredLimits(accepted(trace)));
+  const required = requiredLimits(accepted(trace));
+  trace.quota = withEveryLimit(taken.state, plans, required);
   switch (taken.kind) {
     case 'taken': {
       trace.take = taken.take;
       // INVARIANT: a store that does not say that it took every required limit did not.
-      const absent = missingStates(taken.state, requiredLimits(accepted(trace)));
-      if (absent.length === 0) return undefined;
+      if (trace.quota === taken.state) return undefined;
+      const absent = missingStates(taken.state, required);
       trace.cause = `the quota store took nothing for \`${absent.join('`, `')}\``;
       return deny('quota_unavailable');
     }
@@ -109,10 +110,7 @@ function requiredLimits({ route }: Inspected): readonly string[] {
 const NO_LIMITS: readonly string[] = [];
 
 /** What an Allow tells of what was taken. */
-export function quotaContext(
-  { plans, quota, take }: Trace,
-  refusal: Deny | undefined,
-): Pick<VerdictContext, 'quota' | 'reservationId'> | undefined {
+export function noticeOf({ plans, quota }: Trace, refusal: Deny | undefined): QuotaNotice | undefined {
   if (plans === undefined || quota === undefined || refusal !== undefined) return undefined;
-  return { quota: toQuotaNotice(plans, quota, undefined), reservationId: take?.reservationId };
+  return toQuotaNotice(plans, quota, undefined);
 }

@@ -1,7 +1,7 @@
-import type { ChargeTerms, Dimension } from './charge-terms.ts';
-import type { Charge, ChargePlan, LimitState, QuotaState } from './charges.ts';
+import type { ChargePlan, LimitState, QuotaState } from './charges.ts';
 import type { HeaderPairs } from './header-changes.ts';
 import type { JsonObject } from './json.ts';
+import { clamped, type PlanTexts, pushTold, type ToldTerms, textsOfPlan, toPlanTexts } from './quota-texts.ts';
 
 /** What a client, and his gateway, are told of the quota. */
 export interface QuotaNotice {
@@ -10,6 +10,15 @@ export interface QuotaNotice {
   readonly metadata: JsonObject;
   /** Of a refusal: the limits that did not fit, of those that may be told. */
   readonly violated: readonly string[];
+  /** All that `headers` say, for a door that writes them without making texts; absent where they say more or nothing. */
+  readonly told?: ToldQuota;
+}
+
+/** What is told of a taken plan. */
+export interface ToldQuota {
+  readonly texts: PlanTexts;
+  /** In the order of `texts.told`. */
+  readonly limits: readonly LimitState[];
 }
 
 /** A refusal by the quota; `retryMs` is `undefined` where no waiting helps. */
@@ -27,124 +36,111 @@ export function toQuotaNotice(
   state: QuotaState,
   refusal: QuotaRefusal | undefined,
 ): QuotaNotice {
-  const told = toldLimits(plans, state);
-  const headers: [string, string][] = [];
-  if (told.length > 0) {
-    let policies = '';
-    let limits = '';
-    for (const { texts, limit } of told) {
-      const separator = policies === '' ? '' : ', ';
-      policies += separator + texts.policy;
-      limits += `${separator}${texts.head}${clamped(limit.remaining)};t=${seconds(untilMs(limit))}`;
-    }
-    headers.push(['ratelimit-policy', policies], ['ratelimit', limits]);
-    pushOpenAi(headers, told, 'requests');
-    pushOpenAi(headers, told, 'tokens');
-  }
-  if (refusal !== undefined) pushRetry(headers, refusal.retryMs);
-  return {
-    headers,
-    metadata: overrideOf(told),
-    violated: refusal === undefined ? NONE : told.filter(({ limit }) => limit.exceeded).map(({ terms }) => terms.name),
-  };
+  const told = toldOf(plans, state);
+  if (refusal === undefined) return told.limits.length === 0 ? NOTHING_TOLD : new TakenNotice(told);
+  const headers = headersOf(told);
+  pushRetry(headers, refusal.retryMs);
+  const violated = told.texts.told.filter((_, at) => told.limits[at]?.exceeded).map(({ terms }) => terms.name);
+  return { headers, metadata: told.texts.metadata, violated };
 }
 
-function overrideOf(told: readonly Told[]): JsonObject {
-  for (const { texts } of told) if (texts.override !== undefined) return texts.override;
-  return NO_METADATA;
-}
-
-const NO_METADATA: JsonObject = {};
 const NONE: readonly string[] = [];
+const NOTHING_TOLD: QuotaNotice = { headers: [], metadata: {}, violated: NONE };
 
-interface Told {
-  readonly terms: ChargeTerms;
-  readonly texts: Texts;
-  readonly limit: LimitState;
-}
+/** Makes its headers only for whoever asks for them. */
+class TakenNotice implements QuotaNotice {
+  readonly told: ToldQuota;
+  readonly metadata: JsonObject;
+  readonly violated = NONE;
+  #headers: HeaderPairs | undefined;
 
-/** What is said of every take under the same terms. */
-interface Texts {
-  /** An item of `RateLimit-Policy`. */
-  readonly policy: string;
-  /** What an item of `RateLimit` begins with. */
-  readonly head: string;
-  /** Of a rate of requests that Envoy has a unit for. */
-  readonly override: JsonObject | undefined;
-}
-
-function toldLimits(plans: readonly ChargePlan[], state: QuotaState): readonly Told[] {
-  const told: Told[] = [];
-  if (state.plan !== undefined) {
-    for (const charge of plans[state.plan] ?? []) push(told, charge, state);
-    return told;
+  constructor(told: ToldQuota) {
+    this.told = told;
+    this.metadata = told.texts.metadata;
   }
+
+  get headers(): HeaderPairs {
+    this.#headers ??= headersOf(this.told);
+    return this.#headers;
+  }
+}
+
+function toldOf(plans: readonly ChargePlan[], state: QuotaState): ToldQuota {
+  const taken = state.plan === undefined ? undefined : plans[state.plan];
+  if (taken !== undefined) {
+    const texts = textsOfPlan(taken);
+    const limits = texts.told.map(({ terms }) => stateOf(state, terms.name));
+    if (isComplete(limits)) return { texts, limits };
+  }
+  return toldOfEach(state.plan === undefined ? plans : [taken ?? []], state);
+}
+
+/** Of each limit that the state speaks of, what the first plan that has it says. */
+function toldOfEach(plans: readonly ChargePlan[], state: QuotaState): ToldQuota {
+  const told: ToldTerms[] = [];
   for (const plan of plans) {
-    for (const charge of plan) {
-      if (!told.some(({ terms }) => terms.name === charge.terms.name)) push(told, charge, state);
+    for (const { terms } of plan) {
+      const isNew = !told.some((other) => other.terms.name === terms.name);
+      if (isNew && stateOf(state, terms.name) !== undefined) pushTold(told, terms);
     }
   }
-  return told;
+  const limits = told.flatMap(({ terms }) => stateOf(state, terms.name) ?? []);
+  return { texts: toPlanTexts(told), limits };
 }
 
-function push(told: Told[], { terms }: Charge, { limits }: QuotaState): void {
-  const texts = textsOf(terms);
-  if (texts === undefined) return;
-  const limit = Object.hasOwn(limits, terms.name) ? limits[terms.name] : undefined;
-  if (limit !== undefined) told.push({ terms, texts, limit });
+function isComplete(limits: readonly (LimitState | undefined)[]): limits is readonly LimitState[] {
+  return !limits.includes(undefined);
 }
 
-/** Written once for the terms of a charge, which many requests share; `undefined` of a limit that is not told. */
-function textsOf(terms: ChargeTerms): Texts | undefined {
-  const known = TEXTS.get(terms);
-  if (known !== undefined) return known === UNTOLD ? undefined : known;
-  const texts = isTellable(terms)
-    ? { policy: policyItem(terms), head: `"${terms.name}";r=`, override: envoyOverride(terms) }
-    : UNTOLD;
-  TEXTS.set(terms, texts);
-  return texts === UNTOLD ? undefined : texts;
+function stateOf({ limits }: QuotaState, name: string): LimitState | undefined {
+  return Object.hasOwn(limits, name) ? limits[name] : undefined;
 }
 
-const UNTOLD: Texts = { policy: '', head: '', override: undefined };
-const TEXTS = new WeakMap<ChargeTerms, Texts>();
-
-function isTellable({ mode, scope, dimensions, name }: ChargeTerms): boolean {
-  return (
-    mode === 'enforce' &&
-    scope === 'tenant' &&
-    dimensions.some((dimension) => OWN.has(dimension)) &&
-    PLAIN_NAME.test(name)
-  );
+function headersOf(told: ToldQuota): [string, string][] {
+  const { texts, limits } = told;
+  if (limits.length === 0) return [];
+  let items = '';
+  for (let at = 0; at < limits.length; at += 1) {
+    const limit = limits[at];
+    if (limit === undefined) continue;
+    const head = texts.told[at]?.texts.head ?? '';
+    items += `${at === 0 ? '' : ', '}${head}${clamped(limit.remaining)};t=${untilSeconds(limit)}`;
+  }
+  const headers: [string, string][] = [
+    [POLICY_HEADER, texts.policy],
+    [LIMIT_HEADER, items],
+  ];
+  for (const unit of OPENAI_UNITS) {
+    const nearest = nearestLimit(told, unit);
+    if (nearest === undefined) continue;
+    headers.push(
+      [LIMIT_HEADERS[unit], String(nearest.limit)],
+      [REMAINING_HEADERS[unit], String(nearest.remaining)],
+      [RESET_HEADERS[unit], resetDuration(nearest)],
+    );
+  }
+  return headers;
 }
 
-/** What the caller is known by: a bucket without one of them says something of others. */
-const OWN: ReadonlySet<Dimension> = new Set<Dimension>(['principal', 'tenant', 'key_id', 'peer', 'address']);
-/** What stands in a String of RFC 9651 §3.3.3 as it is. */
-const PLAIN_NAME = /^[\x20\x21\x23-\x5b\x5d-\x7e]+$/;
+export const POLICY_HEADER = 'ratelimit-policy';
+export const LIMIT_HEADER = 'ratelimit';
 
-function policyItem(terms: ChargeTerms): string {
-  const { name, burst, limit, unit, kind } = terms;
-  const perSeconds = perSecondsOf(terms);
-  const window = perSeconds === undefined ? '' : `;w=${perSeconds}`;
-  const quotaUnit = kind === 'concurrency' ? 'concurrent-requests' : QUOTA_UNITS[unit];
-  return `"${name}";q=${clamped(kind === 'rate' ? limit : burst)}${window};qu="${quotaUnit}"`;
+/** Units that OpenAI's headers tell of, in the order of these. */
+export const OPENAI_UNITS = ['requests', 'tokens'] as const;
+export const LIMIT_HEADERS = { requests: 'x-ratelimit-limit-requests', tokens: 'x-ratelimit-limit-tokens' } as const;
+export const REMAINING_HEADERS = {
+  requests: 'x-ratelimit-remaining-requests',
+  tokens: 'x-ratelimit-remaining-tokens',
+} as const;
+export const RESET_HEADERS = { requests: 'x-ratelimit-reset-requests', tokens: 'x-ratelimit-reset-tokens' } as const;
+
+/** What `t` of an item of `RateLimit` says. */
+export function untilSeconds(limit: LimitState): number {
+  return seconds(untilMs(limit));
 }
 
-const QUOTA_UNITS = { requests: 'requests', tokens: 'tokens', bytes: 'content-bytes', nano_usd: 'nano-usd' } as const;
-
-/** A month has as many seconds as its longest; `undefined` of a limit without a period. */
-function perSecondsOf({ periodSeconds, calendar }: ChargeTerms): number | undefined {
-  return calendar === undefined ? periodSeconds : CALENDAR_SECONDS[calendar];
-}
-
-const CALENDAR_SECONDS = { minute: 60, hour: 3600, day: 86_400, week: 604_800, month: 2_678_400 } as const;
-
-/** An Integer of RFC 9651 §3.3.1 has at most 15 digits. */
-function clamped(value: number): number {
-  return Math.min(value, 999_999_999_999_999);
-}
-
-function untilMs({ exceeded, wait_ms, reset_ms }: LimitState): number {
+/** Until the cost fits, where it did not; else until all of the limit is there again. */
+export function untilMs({ exceeded, wait_ms, reset_ms }: LimitState): number {
   return exceeded ? wait_ms : reset_ms;
 }
 
@@ -152,37 +148,28 @@ function seconds(ms: number): number {
   return clamped(Math.ceil(ms / 1000));
 }
 
-/** Of several limits of a unit the one that is nearest to its end. */
-function pushOpenAi(headers: [string, string][], told: readonly Told[], unit: 'requests' | 'tokens'): void {
-  let nearest: Told | undefined;
-  for (const candidate of told) {
-    const { terms } = candidate;
-    if (terms.unit !== unit || terms.kind === 'concurrency') continue;
-    if (nearest === undefined || part(candidate) < part(nearest)) nearest = candidate;
+/** Of several limits of a unit the one that is nearest to its end: OpenAI's headers tell of one. */
+export function nearestLimit(
+  { texts, limits }: ToldQuota,
+  unit: (typeof OPENAI_UNITS)[number],
+): LimitState | undefined {
+  let nearest: LimitState | undefined;
+  for (let at = 0; at < limits.length; at += 1) {
+    const terms = texts.told[at]?.terms;
+    const limit = limits[at];
+    if (limit === undefined || terms?.unit !== unit || terms.kind === 'concurrency') continue;
+    if (nearest === undefined || part(limit) < part(nearest)) nearest = limit;
   }
-  if (nearest === undefined) return;
-  const { limit } = nearest;
-  headers.push(
-    [LIMIT_HEADERS[unit], String(limit.limit)],
-    [REMAINING_HEADERS[unit], String(limit.remaining)],
-    [RESET_HEADERS[unit], duration(untilMs(limit))],
-  );
+  return nearest;
 }
 
-const LIMIT_HEADERS = { requests: 'x-ratelimit-limit-requests', tokens: 'x-ratelimit-limit-tokens' } as const;
-const REMAINING_HEADERS = {
-  requests: 'x-ratelimit-remaining-requests',
-  tokens: 'x-ratelimit-remaining-tokens',
-} as const;
-const RESET_HEADERS = { requests: 'x-ratelimit-reset-requests', tokens: 'x-ratelimit-reset-tokens' } as const;
-
-function part({ limit }: Told): number {
-  return limit.remaining / limit.limit;
+function part({ remaining, limit }: LimitState): number {
+  return remaining / limit;
 }
 
 /** As OpenAI writes them: `120ms`, `1.5s`, `6m0s`, `1h2m3s`. */
-function duration(ms: number): string {
-  const whole = clamped(ms);
+export function resetDuration(limit: LimitState): string {
+  const whole = clamped(untilMs(limit));
   if (whole < 1000) return `${whole}ms`;
   const minutes = Math.floor(whole / 60_000);
   const rest = `${(whole % 60_000) / 1000}s`;
@@ -199,18 +186,3 @@ function pushRetry(headers: [string, string][], retryMs: number | undefined): vo
   }
   if (retryMs === undefined || retryMs > MOST_RETRY_MS) headers.push(['x-should-retry', 'false']);
 }
-
-/** The form in which Envoy's rate limit filter reads an override from dynamic metadata. */
-function envoyOverride(terms: ChargeTerms): JsonObject | undefined {
-  const unit = ENVOY_UNITS.get(perSecondsOf(terms) ?? 0);
-  return unit === undefined || terms.unit !== 'requests'
-    ? undefined
-    : { rate_limit: { requests_per_unit: terms.limit, unit } };
-}
-
-const ENVOY_UNITS: ReadonlyMap<number, string> = new Map([
-  [1, 'SECOND'],
-  [60, 'MINUTE'],
-  [3600, 'HOUR'],
-  [86_400, 'DAY'],
-]);

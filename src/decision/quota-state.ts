@@ -29,5 +29,12 @@ export function unaskedState(
 
 /** The required limits of which the state says nothing. */
 export function missingStates(state: QuotaState, required: readonly string[]): readonly string[] {
-  return required.length === 0 ? required : required.filter((name) => !Object.hasOwn(state.limits, name));
+  for (const name of required) if (!Object.hasOwn(state.limits, name)) return missingOf(state, required);
+  return NONE;
+}
+
+const NONE: readonly string[] = [];
+
+function missingOf(state: QuotaState, required: readonly string[]): readonly string[] {
+  return required.filter((name) => !Object.hasOwn(state.limits, name));
 }

@@ -98,9 +98,14 @@ export function mark(ports: AuthorizePorts, trace: Trace, phase: Phase): void {
   trace.markMs = monotonicMs;
 }
 
-/** All that was found out, with the decision that came of it. */
-export function toOutcome(ports: AuthorizePorts, trace: Trace, decision: Decision): Outcome {
-  trace.phaseMs.total = Math.max(0, readClock(ports).monotonicMs - trace.at.monotonicMs);
+/** All that was found out, with the decision that came of it; `endMs` is monotonic, and by default now. */
+export function toOutcome(
+  ports: AuthorizePorts,
+  trace: Trace,
+  decision: Decision,
+  endMs: number = readClock(ports).monotonicMs,
+): Outcome {
+  trace.phaseMs.total = Math.max(0, endMs - trace.at.monotonicMs);
   return new DecidedOutcome(trace, decision);
 }
 

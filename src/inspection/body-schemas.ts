@@ -1,4 +1,5 @@
-import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
+import { createRequire } from 'node:module';
+import type { Ajv2020, ValidateFunction } from 'ajv/dist/2020.js';
 import { isObject } from '../decision/json.ts';
 import { compileRegex } from '../regex/regex.ts';
 import { CatalogError, type CatalogFault } from './catalog-error.ts';
@@ -44,8 +45,11 @@ const MAX_SCHEMAS = 256;
 const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 const NAME_RULE = 'is not a name of letters, digits, `_` and `-`';
 
+/** Loaded where there are schemas alone: it is a hundred files. */
 function createAjv(): Ajv2020 {
-  const ajv = new Ajv2020({
+  // The module that its types describe.
+  const ajvModule = createRequire(import.meta.url)('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js');
+  const ajv = new ajvModule.Ajv2020({
     strict: true,
     allowUnionTypes: true,
     // `required: ["constructor"]` must not be content with what every object inherits.

@@ -1,5 +1,5 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
-import type { StartTimer } from '../decision/ports.ts';
+import type { Deadline, Deadlines } from './deadlines.ts';
 import { createMessageReader, type MessageFault, type MessageReader } from './grpc-message.ts';
 import { GRPC_STATUS, type GrpcStatus } from './grpc-status.ts';
 
@@ -23,7 +23,8 @@ export interface CallLimits {
   /** The share of the caller's time after which a call that was asked is answered all the same. */
   readonly answeredAt?: number;
   readonly maxMessageBytes: number;
-  readonly startTimer: StartTimer;
+  /** Tell a call that it is {@link GrpcCall.late}. */
+  readonly deadlines: Deadlines<GrpcCall>;
 }
 
 const CALL = Symbol('call');
@@ -32,6 +33,7 @@ type Carrier = ServerHttp2Stream & { [CALL]: GrpcCall };
 // The listeners of every call's stream, which find their call on it: made once, in the class, for its private members.
 let onData: (this: Carrier, chunk: Buffer) => void;
 let onEnd: (this: Carrier) => void;
+let onClose: (this: Carrier) => void;
 let onWantTrailers: (this: Carrier) => void;
 
 /**
@@ -44,7 +46,7 @@ export class GrpcCall {
   readonly #reader: MessageReader;
   readonly #timeoutMs: number | undefined;
   readonly #startMs = performance.now();
-  readonly #cancelTimer: (() => void) | undefined;
+  readonly #deadline: Deadline | undefined;
   #asked = false;
   #faulty = false;
   #ended = false;
@@ -67,8 +69,8 @@ export class GrpcCall {
     }
     if (timeout !== 'malformed') this.#timeoutMs = timeout;
     const share = limits.answeredAt ?? ANSWERED_AT;
-    this.#cancelTimer = limits.startTimer((this.#timeoutMs ?? MAX_CALL_MS) * share, () => this.#late());
-    stream.on('close', this.#cancelTimer);
+    this.#deadline = limits.deadlines.start((this.#timeoutMs ?? MAX_CALL_MS) * share, this);
+    stream.on('close', onClose);
   }
 
   static {
@@ -77,6 +79,9 @@ export class GrpcCall {
     };
     onEnd = function onEnd(this: Carrier): void {
       this[CALL].#end();
+    };
+    onClose = function onClose(this: Carrier): void {
+      this[CALL].unlimit();
     };
     onWantTrailers = function onWantTrailers(this: Carrier): void {
       this[CALL].#finish();
@@ -110,7 +115,7 @@ export class GrpcCall {
   refuse(status: GrpcStatus, details: string): void {
     if (this.#answering || this.#stream.destroyed || this.#stream.closed) return;
     this.#answering = true;
-    this.#cancelTimer?.();
+    this.unlimit();
     const headers = { ':status': 200, ...CONTENT_TYPE, 'grpc-status': String(status), 'grpc-message': details };
     this.#stream.respond(headers, { endStream: true });
   }
@@ -121,14 +126,19 @@ export class GrpcCall {
 
   /** The time of a call whose answers come over hours is not limited, once it has been asked. */
   unlimit(): void {
-    this.#cancelTimer?.();
+    this.#deadline?.cancel();
+  }
+
+  /** Its deadline is over. */
+  late(): void {
+    if (!this.#answering && !this.#faulty) this.#fail('late', 'the call was not whole before its deadline');
   }
 
   #begin(): boolean {
     // INVARIANT: one answer a call, whoever comes first.
     if (this.#answering || this.#stream.destroyed || this.#stream.closed) return false;
     this.#answering = true;
-    this.#cancelTimer?.();
+    this.unlimit();
     this.#stream.on('wantTrailers', onWantTrailers);
     this.#stream.respond(HEADERS, WITH_TRAILERS);
     return true;
@@ -157,10 +167,6 @@ export class GrpcCall {
     }
     this.#asked = true;
     this.#receiver.message(this, message);
-  }
-
-  #late(): void {
-    if (!this.#answering && !this.#faulty) this.#fail('late', 'the call was not whole before its deadline');
   }
 
   #fail(kind: CallFault['kind'], cause: string): void {
@@ -207,6 +213,17 @@ const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 /** `grpc-timeout` in milliseconds. Sent twice, it arrives as a list, which is malformed. */
 function parseTimeout(value: string | readonly string[] | undefined): number | 'malformed' | undefined {
   if (value === undefined) return undefined;
+  // A gateway's calls have the same one each time.
+  if (value !== lastTimeout.text) lastTimeout = { text: value, timeout: readTimeout(value) };
+  return lastTimeout.timeout;
+}
+
+let lastTimeout: { readonly text: string | readonly string[]; readonly timeout: number | 'malformed' } = {
+  text: '',
+  timeout: 'malformed',
+};
+
+function readTimeout(value: string | readonly string[]): number | 'malformed' {
   const [, digits = '', unit = ''] = (typeof value === 'string' && TIMEOUT.exec(value)) || [];
   const unitMs = UNIT_MS[unit];
   return unitMs === undefined ? 'malformed' : Math.min(Number(digits) * unitMs, MAX_TIMEOUT_MS);

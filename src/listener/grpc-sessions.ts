@@ -1,5 +1,7 @@
 import { performServerHandshake, type ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
+import type { StartTimer } from '../decision/ports.ts';
+import { createDeadlines } from './deadlines.ts';
 import { type CallLimits, type CallReceiver, GrpcCall } from './grpc-call.ts';
 import { GRPC_STATUS } from './grpc-status.ts';
 import { renewStreamTable } from './grpc-streams.ts';
@@ -12,13 +14,16 @@ export interface GrpcSessions {
   close(): void;
 }
 
-export interface GrpcSessionsOptions extends CallLimits {
+export interface GrpcSessionsOptions extends Omit<CallLimits, 'deadlines'> {
+  readonly startTimer: StartTimer;
   /** For each session. */
   readonly maxConcurrentCalls: number;
 }
 
-export function createGrpcSessions({ maxConcurrentCalls, ...limits }: GrpcSessionsOptions): GrpcSessions {
+export function createGrpcSessions({ maxConcurrentCalls, startTimer, ...parts }: GrpcSessionsOptions): GrpcSessions {
   const open = new Set<ServerHttp2Session>();
+  const deadlines = createDeadlines<GrpcCall>(startTimer, (call) => call.late());
+  const limits: CallLimits = { ...parts, deadlines };
   return {
     accept(socket, methods) {
       const session = performServerHandshake(socket, {
@@ -37,6 +42,7 @@ export function createGrpcSessions({ maxConcurrentCalls, ...limits }: GrpcSessio
     },
     close() {
       for (const session of open) session.close();
+      deadlines.close();
     },
   };
 }

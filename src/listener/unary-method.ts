@@ -60,8 +60,15 @@ function receiverOf<A>(
       end(call, failed(error));
       return;
     }
-    if (!(answer instanceof Promise)) end(call, replyOf(answer));
-    else void answer.then(replyOf, failed).then((reply) => end(call, reply));
+    if (!(answer instanceof Promise)) {
+      end(call, replyOf(answer));
+      return;
+    }
+    // One turn of waiting, not two.
+    answer.then(
+      (answered) => end(call, replyOf(answered)),
+      (error: unknown) => end(call, failed(error)),
+    );
   }
 
   function replyOf(answer: A): Buffer {

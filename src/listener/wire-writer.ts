@@ -5,8 +5,14 @@ import { WIRE } from './wire-message.ts';
  * needed: fields are written last first, and what is inside a message before its own length and tag.
  */
 export class WireWriter {
-  private buffer = Buffer.allocUnsafe(INITIAL_BYTES);
-  private at = INITIAL_BYTES;
+  private buffer: Buffer;
+  private at: number;
+
+  /** It grows beyond `expectedBytes`; much less than that wastes room. */
+  constructor(expectedBytes = INITIAL_BYTES) {
+    this.buffer = Buffer.allocUnsafe(expectedBytes);
+    this.at = expectedBytes;
+  }
 
   /** How many bytes are written so far; the end of a nested message for {@link close}. */
   written(): number {
@@ -22,13 +28,48 @@ export class WireWriter {
 
   text(field: number, value: string): void {
     const end = this.written();
-    this.reserve(value.length * MAX_UTF8_BYTES);
-    if (value.length >= SHORT || !this.ascii(value)) {
-      const length = Buffer.byteLength(value);
-      this.at -= length;
-      this.buffer.write(value, this.at, length, 'utf8');
-    }
+    this.part(value);
     this.close(field, end);
+  }
+
+  /** A part of a text, without tag and length. */
+  part(value: string): void {
+    this.reserve(value.length * MAX_UTF8_BYTES);
+    if (value.length < SHORT && this.ascii(value)) return;
+    const length = Buffer.byteLength(value);
+    this.at -= length;
+    this.buffer.write(value, this.at, length, 'utf8');
+  }
+
+  /** Fields that were written before, as they are. */
+  bytes(written: Uint8Array): void {
+    const { length } = written;
+    this.reserve(length);
+    this.at -= length;
+    const { buffer, at } = this;
+    if (length >= SHORT) buffer.set(written, at);
+    else for (let index = 0; index < length; index++) buffer[at + index] = written[index] ?? 0;
+  }
+
+  /** The digits of a whole number from 0 to 2^53 - 1: a part of a text. */
+  digits(value: number): void {
+    this.reserve(MAX_DIGITS);
+    const { buffer } = this;
+    let { at } = this;
+    let rest = value;
+    // Beyond 31 bits every division is one of doubles.
+    while (rest >= MANY) {
+      const tenth = Math.floor(rest / 10);
+      buffer[--at] = ZERO + (rest - tenth * 10);
+      rest = tenth;
+    }
+    let small = rest | 0;
+    do {
+      const tenth = (small / 10) | 0;
+      buffer[--at] = ZERO + (small - tenth * 10);
+      small = tenth;
+    } while (small > 0);
+    this.at = at;
   }
 
   /** A number from 0 to 2^32 - 1, a flag or an enum. */
@@ -53,16 +94,22 @@ export class WireWriter {
   /** Writes a text that is short and ASCII; leaves everything as it is and answers false when it is not. */
   private ascii(value: string): boolean {
     const start = this.at - value.length;
+    const { buffer } = this;
     for (let index = 0; index < value.length; index++) {
       const code = value.charCodeAt(index);
       if (code >= 0x80) return false;
-      this.buffer[start + index] = code;
+      buffer[start + index] = code;
     }
     this.at = start;
     return true;
   }
 
   private varint(value: number): void {
+    if (value < 0x80) {
+      this.at -= 1;
+      this.buffer[this.at] = value;
+      return;
+    }
     let size = 1;
     for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) size += 1;
     let at = this.at - size;
@@ -86,5 +133,8 @@ const INITIAL_BYTES = 1024;
 const MAX_UTF8_BYTES = 3;
 /** Tag and length, or tag and value: two varints of 32 bits, or one and a double. */
 const MAX_FIELD_HEAD = 13;
+const MAX_DIGITS = 16;
+const MANY = 2 ** 31;
+const ZERO = 0x30;
 /** Below this length a loop here beats a call out of JavaScript. */
 const SHORT = 48;

@@ -1,14 +1,24 @@
 import { type Growth, MAX_PATH_DEPTH, memberOf, mergeReads, type Reads, readWhole } from './input-reads.ts';
 import type { Block, Operand, Plan, PlanUnit, Statement, StatementOf } from './plan/plan.ts';
 
-/** Walks a unit once with what is known of its callees, and adds what it finds to the reads of its parameters. */
-export type Flow = () => void;
+export interface Flow {
+  /** Walks a unit once with what is known of its callees, and adds what it finds to the reads of its parameters. */
+  readonly walk: () => void;
+  /** What it looked at, beside the unit: walked again, it finds more only where one of these has grown. */
+  readonly consulted: ReadonlySet<Callee>;
+}
+
+export interface Callee {
+  /** What it reads of each of its parameters, in their order. */
+  readonly reads: Reads[];
+  /** What was counted when it grew last. */
+  grownAt: number;
+}
 
 export interface Callees {
-  /** What each function reads of each of its parameters, in their order. */
-  readonly functions: Map<string, readonly Reads[]>;
-  /** The same of all functions together: for calls that are resolved at run time. */
-  readonly any: Reads[];
+  readonly functions: Map<string, Callee>;
+  /** All functions together: for calls that are resolved at run time. */
+  readonly all: Callee;
 }
 
 export interface FlowParts {
@@ -46,6 +56,7 @@ export function createFlow(unit: FlowUnit, params: readonly Reads[], { plan, cal
     if (reads !== undefined) start.set(param, new Set([intern(reads, 0)]));
   }
   let held: Held = new Map();
+  const consulted = new Set<Callee>();
   /** What locals were given in the blocks that are being walked, the innermost last. */
   const given: Held[] = [];
 
@@ -120,9 +131,11 @@ export function createFlow(unit: FlowUnit, params: readonly Reads[], { plan, cal
     assign(target, members);
   }
 
-  function passOn(args: readonly Operand[], callee: readonly Reads[]): void {
+  /** A builtin is no function of the plan: it reads its arguments whole. */
+  function passOn(args: readonly Operand[], callee: Callee | undefined): void {
+    if (callee !== undefined) consulted.add(callee);
     for (const [position, argument] of args.entries()) {
-      const reads = callee[position];
+      const reads = callee?.reads[position];
       for (const alias of aliasesOf(argument)) {
         if (reads === undefined) readWhole(alias.reads, growth);
         else mergeReads(alias.reads, reads, alias.depth, growth);
@@ -140,7 +153,7 @@ export function createFlow(unit: FlowUnit, params: readonly Reads[], { plan, cal
   function callDynamic({ args, path, result }: StatementOf<'CallDynamicStmt'>): void {
     passOn(
       args.map((local): Operand => ({ kind: 'local', local })),
-      callees.any,
+      callees.all,
     );
     for (const step of path) readOperand(step);
     forget(result);
@@ -164,8 +177,7 @@ export function createFlow(unit: FlowUnit, params: readonly Reads[], { plan, cal
         compare(statement);
         return;
       case 'CallStmt':
-        // A builtin is no function of the plan: it reads its arguments whole.
-        passOn(statement.args, callees.functions.get(statement.func) ?? []);
+        passOn(statement.args, callees.functions.get(statement.func));
         forget(statement.result);
         return;
       case 'CallDynamicStmt':
@@ -242,9 +254,12 @@ export function createFlow(unit: FlowUnit, params: readonly Reads[], { plan, cal
     }
   }
 
-  return () => {
-    held = new Map(start);
-    for (const block of unit.blocks) nested(block);
+  return {
+    consulted,
+    walk: () => {
+      held = new Map(start);
+      for (const block of unit.blocks) nested(block);
+    },
   };
 }
 

@@ -44,6 +44,8 @@ export interface StoreTake {
    * leave it unrecorded.
    */
   readonly unrecorded?: boolean;
+  /** The plans hold nothing and are asked again and again, the same object each time: what is made of them may be kept. */
+  readonly repeated?: boolean;
   /** What a later settle must know, kept with the holds: at most 1 KiB of text. Read only where a charge holds. */
   readonly note: string;
   /** A part of a take: to be recorded for so long and the horizon even where it holds nothing. */

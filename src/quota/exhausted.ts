@@ -1,11 +1,12 @@
 import { LRUCache } from 'lru-cache';
-import type { Clock } from '../decision/ports.ts';
+import type { Clock, Instant } from '../decision/ports.ts';
 import { NEVER_MS } from './arithmetic.ts';
 import type { BucketCharge, BucketState } from './bucket.ts';
 import type { BucketStore, StoreTake, StoreTaken } from './bucket-store.ts';
 
 /** A store that repeats its refusals for as long as they are known to hold. */
 export interface ExhaustedCache extends BucketStore {
+  readonly takeWith: TakeWith;
   /** Forgets all: something may have been given back, or limits have changed. */
   clear(): void;
 }
@@ -61,24 +62,26 @@ export function withExhausted(
     }
   }
 
+  const takeWith: TakeWith = (request, at, use, failed) => {
+    const sentMs = clock.now().monotonicMs;
+    const refusal = remembered(request, sentMs);
+    if (refusal !== undefined) {
+      onHit();
+      return use(refusal);
+    }
+    const asked = generation;
+    const learn = (taken: StoreTaken): ReturnType<typeof use> => {
+      // What was given back meanwhile may have made room that this answer does not know of.
+      if (taken.kind === 'exceeded' && asked === generation) remember(request, taken, sentMs);
+      return use(taken);
+    };
+    return takeFrom(store, request, at, learn, failed);
+  };
+
   return {
     ...delegated(store),
-    take: (request, at) => {
-      const sentMs = clock.now().monotonicMs;
-      const refusal = remembered(request, sentMs);
-      if (refusal !== undefined) {
-        onHit();
-        return refusal;
-      }
-      const asked = generation;
-      const learn = (taken: StoreTaken): StoreTaken => {
-        // What was given back meanwhile may have made room that this answer does not know of.
-        if (taken.kind === 'exceeded' && asked === generation) remember(request, taken, sentMs);
-        return taken;
-      };
-      const answer = store.take(request, at);
-      return answer instanceof Promise ? answer.then(learn) : learn(answer);
-    },
+    takeWith,
+    take: (request, at) => takeWith<StoreTaken>(request, at, (taken) => taken, rethrow),
     release: (id, charges, at, receipt) => {
       forget(charges);
       return store.release(id, charges, at, receipt);
@@ -92,6 +95,35 @@ export function withExhausted(
       known.clear();
     },
   };
+}
+
+/** Takes, and answers what `use` or `failed` makes of what comes of it, in the very turn in which that is known. */
+export type TakeWith = <T>(
+  request: StoreTake,
+  at: Instant,
+  use: (taken: StoreTaken) => T | Promise<T>,
+  failed: (error: unknown) => T | Promise<T>,
+) => T | Promise<T>;
+
+/** {@link TakeWith} of a store as it is. */
+export function takeFrom<T>(
+  store: BucketStore,
+  request: StoreTake,
+  at: Instant,
+  use: (taken: StoreTaken) => T | Promise<T>,
+  failed: (error: unknown) => T | Promise<T>,
+): T | Promise<T> {
+  let answer: StoreTaken | Promise<StoreTaken>;
+  try {
+    answer = store.take(request, at);
+  } catch (error) {
+    return failed(error);
+  }
+  return answer instanceof Promise ? answer.then(use, failed) : use(answer);
+}
+
+function rethrow(error: unknown): never {
+  throw error;
 }
 
 /** The rest of a store as it is. */

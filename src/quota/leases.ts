@@ -104,7 +104,7 @@ export function withLeases(store: BucketStore, { batch, replicas, clock, newId }
     let answer: StoreTaken | undefined;
     try {
       // A receipt would number the charges of the rest.
-      answer = await store.take({ ...request, plans: [rest], unrecorded: false }, at);
+      answer = await store.take({ ...request, plans: [rest], unrecorded: false, repeated: false }, at);
     } finally {
       if (answer?.kind !== 'taken') for (const charge of leased) giveBack(charge);
     }

@@ -1,14 +1,21 @@
 import type { Charge, TakeRequest, TakeResult } from '../decision/charges.ts';
 import type { Clock, Instant, Quota, StartTimer } from '../decision/ports.ts';
 import type { QuotaMetrics } from '../telemetry/quota-metrics.ts';
-import { type BucketStore, StoreFault, type StoreFaultReason, type StoreTaken } from './bucket-store.ts';
+import type { BucketState } from './bucket.ts';
+import {
+  type BucketStore,
+  StoreFault,
+  type StoreFaultReason,
+  type StoreTake,
+  type StoreTaken,
+} from './bucket-store.ts';
 import { createChargeBack } from './charge-back.ts';
 import type { QuotaConfig } from './config.ts';
-import { withExhausted } from './exhausted.ts';
+import { type TakeWith, takeFrom, withExhausted } from './exhausted.ts';
 import { createLearnedUse } from './learned-use.ts';
 import { withLeases } from './leases.ts';
 import { createTakePlanner, type PlannedTake } from './planned-take.ts';
-import { exceededState, takenState, unknownState, unverifiedState } from './quota-states.ts';
+import { countTaken, exceededState, takenState, unknownState, unverifiedState } from './quota-states.ts';
 import { createSeenBuckets } from './seen-buckets.ts';
 import { createTakeIds } from './take-ids.ts';
 import { createTakes, type ReservationWatch } from './takes.ts';
@@ -33,7 +40,14 @@ export interface Limiter extends Quota {
   stop(): Promise<void>;
 }
 
-export type RepeatedTake = () => LimiterResult | Promise<LimiterResult>;
+/** Takes, and answers what `use` makes of it, which is told in the very turn in which the store answered. */
+export type RepeatedTake = <T>(use: (result: RepeatedResult) => T | Promise<T>) => T | Promise<T>;
+
+/**
+ * What a repeated take comes to. `charged`: its one plan was taken and holds nothing, and nobody can give it back; the
+ * states are in the order of its charges.
+ */
+export type RepeatedResult = LimiterResult | { readonly kind: 'charged'; readonly states: readonly BucketState[] };
 
 /** `reason`: why the store did not answer, where that is known. */
 export type LimiterResult = TakeResult & { readonly reason?: StoreFaultReason };
@@ -69,6 +83,7 @@ export type Operation = 'take' | 'release' | 'charge';
 export function createLimiter(options: LimiterOptions): Limiter {
   const { config, clock, startTimer, metrics, report, replicas = () => ALONE } = options;
   const remote = config.store.kind === 'redis';
+  const spread = config.store.cluster_urls !== undefined;
   const ids = createTakeIds(options.randomBytes);
   const leases =
     remote && config.lease_batch > 0
@@ -83,13 +98,15 @@ export function createLimiter(options: LimiterOptions): Limiter {
     ? withExhausted(leases ?? options.store, { clock, onHit: () => metrics.refusedFromCache() })
     : undefined;
   const store = caches ?? options.store;
+  const takeWith: TakeWith =
+    caches?.takeWith ?? ((request, at, use, failed) => takeFrom(store, request, at, use, failed));
   const learned = createLearnedUse(config.learning);
   const seen = createSeenBuckets();
   const planner = createTakePlanner({
     config,
     metrics,
     learned,
-    spread: config.store.cluster_urls !== undefined,
+    spread,
     onPlanned: (tenant, charges) => seen.note(tenant, charges),
   });
   const spend = createUnverifiedSpend({ failure: config.failure, replicas, clock });
@@ -150,34 +167,63 @@ export function createLimiter(options: LimiterOptions): Limiter {
     return { ...unavailable(planned, causeOf(error)), reason };
   }
 
-  async function later(
-    planned: PlannedTake,
-    id: string,
-    answer: Promise<StoreTaken>,
-    at: Instant,
-  ): Promise<LimiterResult> {
-    const sentMs = clock.now().monotonicMs;
-    try {
-      const taken = await answer;
-      metrics.storeAnswered((clock.now().monotonicMs - sentMs) / 1000);
-      return answered(planned, id, taken, at);
-    } catch (error) {
-      return withoutStore(planned, 'take', error, at);
-    }
-  }
-
   /** INVARIANT: at the moment of the take; the request may be old by now, and time must not go back for buckets. */
   function ask(request: TakeRequest, planned: PlannedTake): LimiterResult | Promise<LimiterResult> {
-    const { plans, note, holding } = planned;
+    const { plans, note, holding, repeated } = planned;
     const at = clock.now();
     const id = remote || holding !== undefined ? ids.reservation(at.epochMs, request.tenant) : ids.plain();
+    const asked = { id, plans, note, fresh: true, unrecorded: true, repeated };
+    if (caches !== undefined) return askShared(planned, asked, at);
     let answer: StoreTaken | Promise<StoreTaken>;
     try {
-      answer = store.take({ id, plans, note, fresh: true, unrecorded: true }, at);
+      answer = store.take(asked, at);
     } catch (error) {
       return withoutStore(planned, 'take', error, at);
     }
-    return answer instanceof Promise ? later(planned, id, answer, at) : answered(planned, id, answer, at);
+    return answer instanceof Promise ? askShared(planned, asked, at, answer) : answered(planned, id, answer, at);
+  }
+
+  /** By itself, for its closures: a store that answers at once needs none. */
+  function askShared(
+    planned: PlannedTake,
+    asked: StoreTake,
+    at: Instant,
+    answer?: Promise<StoreTaken>,
+  ): LimiterResult | Promise<LimiterResult> {
+    let waited = answer !== undefined;
+    const used = (taken: StoreTaken): LimiterResult => {
+      if (waited) metrics.storeAnswered((clock.now().monotonicMs - at.monotonicMs) / 1000);
+      return answered(planned, asked.id, taken, at);
+    };
+    const lost = (error: unknown): LimiterResult => withoutStore(planned, 'take', error, at);
+    if (answer !== undefined) return answer.then(used, lost);
+    const result = takeWith(asked, at, used, lost);
+    waited = true;
+    return result;
+  }
+
+  /** The same for one plan that holds nothing, without what a caller could give back. */
+  function askAgain<T>(
+    request: TakeRequest,
+    planned: PlannedTake,
+    use: (result: RepeatedResult) => T | Promise<T>,
+  ): T | Promise<T> {
+    const { plans, note } = planned;
+    const at = clock.now();
+    // Its parts in a store that is spread over machines are reservations; else nobody will ask for it by its id.
+    const id = spread ? ids.reservation(at.epochMs, request.tenant) : ids.plain();
+    let waited = false;
+    const used = (answer: StoreTaken): T | Promise<T> => {
+      if (waited) metrics.storeAnswered((clock.now().monotonicMs - at.monotonicMs) / 1000);
+      const charges = answer.kind === 'taken' ? plans[answer.plan] : undefined;
+      if (answer.kind !== 'taken' || charges === undefined) return use(answered(planned, id, answer, at));
+      countTaken(charges, answer.states);
+      return use({ kind: 'charged', states: answer.states });
+    };
+    const asked = { id, plans, note, fresh: true, unrecorded: true, repeated: true };
+    const result = takeWith(asked, at, used, (error) => use(withoutStore(planned, 'take', error, at)));
+    waited = true;
+    return result;
   }
 
   /** What is owed is charged before anything more is taken. */
@@ -204,8 +250,10 @@ export function createLimiter(options: LimiterOptions): Limiter {
     repeated: (request) => {
       // What is learned changes what is held, and leases are known by the one plan that they were handed out for.
       const planned = request.plans[0]?.length === 0 || leases !== undefined ? undefined : planner.plan(request);
-      if (planned === undefined || planned.holding !== undefined) return () => take(request);
-      return () => takePlanned(request, planned);
+      if (planned === undefined || planned.holding !== undefined || planned.plans.length !== 1) {
+        return (use) => usedBy(take(request), use);
+      }
+      return (use) => (spend.owes() ? afterChargeBack(request, planned).then(use) : askAgain(request, planned, use));
     },
     adjust: (adjustments, at) => {
       const charges = adjustments
@@ -222,6 +270,13 @@ export function createLimiter(options: LimiterOptions): Limiter {
       await leases?.returnUnits();
     },
   };
+}
+
+function usedBy<T>(
+  result: LimiterResult | Promise<LimiterResult>,
+  use: (result: LimiterResult) => T | Promise<T>,
+): T | Promise<T> {
+  return result instanceof Promise ? result.then(use) : use(result);
 }
 
 const ALONE: Replicas = { highestSeen: 1, everSeen: true };

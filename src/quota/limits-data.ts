@@ -168,9 +168,11 @@ function checkModels(models: readonly (readonly [string, Data])[], report: Repor
 const MOST_MODELS = 4;
 
 function checkWeights(catalog: Data, limits: ReadonlyMap<string, Data>, report: ReportFault): void {
-  const tenants = isObject(catalog['tenants']) ? Object.entries(catalog['tenants']) : [];
+  const tenants = isObject(catalog['tenants']) ? catalog['tenants'] : {};
   let sum = 0;
-  for (const [name, tenant] of tenants) {
+  // There may be a great many.
+  for (const name of Object.keys(tenants)) {
+    const tenant = tenants[name];
     const weight = (isObject(tenant) ? tenant['weight'] : undefined) ?? 1;
     if (isPositive(weight) && weight <= MAX_WEIGHT) sum += weight;
     else report(`catalog.tenants.${name}.weight`, `is not an integer from 1 to ${MAX_WEIGHT}`);

@@ -14,6 +14,8 @@ export interface PlannedTake {
   readonly holding: readonly boolean[] | undefined;
   /** What a settle must know; empty where nothing is held. */
   readonly note: string;
+  /** Whether it holds nothing and is one object for all requests with the same plans. */
+  readonly repeated: boolean;
 }
 
 export interface TakePlanner {
@@ -68,8 +70,17 @@ export function createTakePlanner(options: TakePlannerOptions): TakePlanner {
     return charges;
   }
 
+  /** Plans that hold nothing, by those that requests share, and so gone with them. */
+  const known = new WeakMap<TakeRequest['plans'], { readonly tenant: string; readonly taken: PlannedTake }>();
+
   return {
     plan: (request) => {
+      const before = known.get(request.plans);
+      // INVARIANT: whoever is charged is the same, and what is held depends on more than the charges.
+      if (before !== undefined && before.tenant === request.tenant) {
+        for (const charges of before.taken.plans) onPlanned(request.tenant, charges);
+        return before.taken;
+      }
       const plans: PlannedPlan[] = [];
       let holding: boolean[] | undefined;
       for (const [at, plan] of request.plans.entries()) {
@@ -79,11 +90,16 @@ export function createTakePlanner(options: TakePlannerOptions): TakePlanner {
         holding ??= request.plans.map(() => false);
         holding[at] = true;
       }
-      if (holding === undefined) return { plans, holding, note: '' };
+      if (holding === undefined) {
+        const repeated = Object.isFrozen(request.plans);
+        const taken = { plans, holding, note: '', repeated };
+        if (repeated) known.set(request.plans, { tenant: request.tenant, taken });
+        return taken;
+      }
       const noted = request.plans.map((plan, at) => (holding[at] === true ? [...plan, cap.charge] : plan));
       const note = toNote(request.tenant, request.model, noted);
       if (Buffer.byteLength(note) > MAX_NOTE_BYTES) throw invalidCharges('what is held has too long names');
-      return { plans, holding, note };
+      return { plans, holding, note, repeated: false };
     },
     single: (charge, cost) => toPlanned(shapeOf(charge.terms), charge.key, cost, tagsFor?.('')),
   };

@@ -5,18 +5,27 @@ import type { ChargeShape, PlannedPlan } from './bucket-terms.ts';
 /** `input.quota` of a plan that was taken, with what is counted of it. `states` are in the order of the charges. */
 export function takenState(plan: number, charges: PlannedPlan, states: readonly BucketState[]): QuotaState {
   const limits = noLimits();
+  countTaken(charges, states);
+  for (let at = 0; at < charges.length; at += 1) {
+    const shape = charges[at]?.shape;
+    const state = states[at];
+    if (shape === undefined || state === undefined || shape.internal) continue;
+    limits[shape.terms.name] = limitState(shape, state);
+  }
+  return { plan, taken: true, limits };
+}
+
+/** Counts a plan that was taken; `states` are in the order of the charges. */
+export function countTaken(charges: PlannedPlan, states: readonly BucketState[]): void {
   for (let at = 0; at < charges.length; at += 1) {
     const charge = charges[at];
     const state = states[at];
     if (charge === undefined || state === undefined) continue;
-    const { shape } = charge;
-    const { counts } = shape;
+    const { counts } = charge.shape;
     if (state.fits) counts.taken += charge.cost;
     else counts.shadow += 1;
-    countLevel(shape, state);
-    if (!shape.internal) limits[shape.terms.name] = limitState(shape, state);
+    countLevel(charge.shape, state);
   }
-  return { plan, taken: true, limits };
 }
 
 /** `input.quota` where no plan fitted: of each name what the first plan that has it says. */
@@ -95,11 +104,16 @@ export function limitState({ terms, enforced }: ChargeShape, state: BucketState)
 
 type Limits = { [name: string]: LimitState };
 
-/** Without a prototype: a limit may have any name. */
+/**
+ * Without a prototype, but for one that is empty: a limit may have any name. Of objects without any V8 makes hash tables,
+ * which cost more than all else that is said of a take.
+ */
 function noLimits(): Limits {
-  // `Object.create` has no type of its own.
-  return Object.create(null) as Limits;
+  return new LimitsByName();
 }
+
+const LimitsByName = function LimitsByName() {} as unknown as new () => Limits;
+LimitsByName.prototype = Object.freeze(Object.create(null));
 
 function countLevel({ counts, terms }: ChargeShape, { remaining, held }: BucketState): void {
   const ratio = remaining / terms.burst;

@@ -11,7 +11,9 @@ export interface TakeIds {
 /** Randomness is drawn for many ids at once; so are a millisecond and a tenant written once for many. */
 export function createTakeIds(randomBytes: (bytes: number) => Buffer): TakeIds {
   const plainPrefix = `${randomBytes(9).toString('base64url')}.`;
-  let plain = 0;
+  let plains = 0;
+  let plainsPrefix = '';
+  let plain = SUFFIXES.length;
   let pool = '';
   let used = 0;
   let timeMs = Number.NaN;
@@ -41,8 +43,14 @@ export function createTakeIds(randomBytes: (bytes: number) => Buffer): TakeIds {
       return `${time}-${random()}-${tag}`;
     },
     plain: () => {
+      if (plain === SUFFIXES.length) {
+        plains += 1;
+        plainsPrefix = `${plainPrefix}${plains.toString(36)}.`;
+        plain = 0;
+      }
+      const suffix = SUFFIXES[plain] ?? '';
       plain += 1;
-      return plainPrefix + plain.toString(36);
+      return plainsPrefix + suffix;
     },
   };
 }
@@ -50,3 +58,5 @@ export function createTakeIds(randomBytes: (bytes: number) => Buffer): TakeIds {
 /** As `createReservationId` has it. */
 const RANDOM_BYTES = 10;
 const IDS_OF_POOL = 400;
+/** Digits cost more than all else of such an id. */
+const SUFFIXES: readonly string[] = Array.from({ length: 1024 }, (_, number) => number.toString(36));

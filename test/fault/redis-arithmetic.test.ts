@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { BucketTerms } from '../../src/quota/bucket.ts';
-import { readState, STATE_BYTES, toDoubles } from '../../src/quota/redis/redis-codec.ts';
+import { readState, STATE_BYTES, toDoubles, viewOf } from '../../src/quota/redis/redis-codec.ts';
 import type { RedisConnection } from '../../src/quota/redis/redis-connection.ts';
 import { LUA_ARITHMETIC } from '../../src/quota/redis/redis-script-arithmetic.ts';
 import { toHoldId } from '../support/bucket-draws.ts';
@@ -70,7 +70,7 @@ describeWith(['valkey'], 'the arithmetic of the script', () => {
         const cost = (vector.operation[0] ?? 6) <= 1 ? (vector.operation[1] ?? 0) : 0;
         const [nowMs, startMs, endMs] = vector.moment;
         const terms = withWindow(toTerms(vector.terms), startMs, endMs);
-        const state = readState(reply, at + 8 + size, terms, cost, nowMs);
+        const state = readState(viewOf(reply), at + 8 + size, terms, cost, nowMs);
         at += 8 + size + STATE_BYTES;
         const { limit, remaining, held, fits, waitMs, resetMs, version, level } = state;
         const told = [limit, remaining, held, fits ? 1 : 0, waitMs, resetMs, version, level];

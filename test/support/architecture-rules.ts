@@ -27,6 +27,8 @@ const COMPOSITION = [
   'in-force.ts',
   'generation.ts',
   'examine.ts',
+  'examine-set.ts',
+  'background-priority.ts',
   'trial.ts',
   'trial-worker.ts',
   'open-trial.ts',

@@ -1,5 +1,5 @@
 import type { Block, Statement } from './plan.ts';
-import { statementsIn, visitLocals } from './plan-walk.ts';
+import { type LocalVisitor, statementsIn, visitLocals, visitStatements } from './plan-walk.ts';
 
 /** What is known of the locals within one of a unit's own blocks, outside of which only few live. */
 export interface BlockFacts {
@@ -70,12 +70,13 @@ export function blockFactsOf(
 /** Locals that are, anywhere in the blocks, given something that is not made for them there. */
 export function lentLocals(blocks: readonly Block[]): ReadonlySet<number> {
   const lent = new Set<number>();
-  for (const statement of statementsIn(blocks)) {
-    const update = (local: number): void => {
-      if (statement.type === 'AssignVarOnceStmt' || statement.type === 'WithStmt') lent.add(local);
-    };
-    visitLocals(statement, { write: (local) => void (isMake(statement) || lent.add(local)), update });
-  }
+  const visitor: LocalVisitor = {
+    write: (local, statement) => void (isMake(statement) || lent.add(local)),
+    update(local, { type }) {
+      if (type === 'AssignVarOnceStmt' || type === 'WithStmt') lent.add(local);
+    },
+  };
+  visitStatements(blocks, (statement) => visitLocals(statement, visitor));
   return lent;
 }
 
@@ -93,15 +94,19 @@ function count(counts: Map<number, number>, local: number): void {
  */
 export function carriedLocals(blocks: readonly Block[]): ReadonlySet<number> {
   const carried = new Set<number>();
+  const written = new Set<number>();
+  const read = (local: number): void => {
+    if (!written.has(local)) carried.add(local);
+  };
+  const readers: LocalVisitor = { read, update: read };
+  const writers: LocalVisitor = { write: (local) => void written.add(local) };
+  const visit = (statement: Statement): void => {
+    visitLocals(statement, readers);
+    visitLocals(statement, writers);
+  };
   for (const block of blocks) {
-    const written = new Set<number>();
-    const read = (local: number): void => {
-      if (!written.has(local)) carried.add(local);
-    };
-    for (const statement of statementsIn([block])) {
-      visitLocals(statement, { read, update: read });
-      visitLocals(statement, { write: (local) => void written.add(local) });
-    }
+    written.clear();
+    visitStatements([block], visit);
   }
   return carried;
 }
@@ -116,14 +121,15 @@ export function neededLocals(blocks: readonly Block[], returns: readonly number[
     needed.add(local);
     pending.push(local);
   };
-  for (const statement of statementsIn(blocks)) {
-    if (statement.type === 'AssignVarStmt') {
-      if (statement.source.kind !== 'local') continue;
+  const visitor: LocalVisitor = { read: need, update: need };
+  visitStatements(blocks, (statement) => {
+    if (statement.type !== 'AssignVarStmt') visitLocals(statement, visitor);
+    else if (statement.source.kind === 'local') {
       const sources = copies.get(statement.target);
       if (sources === undefined) copies.set(statement.target, [statement.source.local]);
       else sources.push(statement.source.local);
-    } else visitLocals(statement, { read: need, update: need });
-  }
+    }
+  });
   for (let local = pending.pop(); local !== undefined; local = pending.pop()) {
     for (const source of copies.get(local) ?? []) need(source);
   }

@@ -1,5 +1,5 @@
 import type { FunctionUnit, Plan } from './plan.ts';
-import { statementsIn, visitLocals } from './plan-walk.ts';
+import { visitLocals, visitStatements } from './plan-walk.ts';
 
 /** What a function's result depends on beside its own parameters, through all that it calls. */
 export interface FunctionFacts {
@@ -30,10 +30,8 @@ const PER_EVALUATION: ReadonlySet<string> = new Set([
 
 /** By the function's position in the plan. */
 export function factsOf(plan: Plan): readonly FunctionFacts[] {
-  const facts = plan.functions.map((unit) => ownFacts(unit, plan));
-  const calls = plan.functions.map((unit) => callsOf(unit, plan));
-  const callers = plan.functions.map((): number[] => []);
-  for (const [caller, callees] of calls.entries()) for (const callee of callees) callers[callee]?.push(caller);
+  const callers = plan.functions.map((): Set<number> => new Set());
+  const facts = plan.functions.map((unit, caller) => ownFacts(unit, plan, (callee) => callers[callee]?.add(caller)));
   const pending = [...facts.keys()];
   for (let callee = pending.pop(); callee !== undefined; callee = pending.pop()) {
     const from = facts[callee];
@@ -53,32 +51,25 @@ function spread(from: FunctionFacts, to: FunctionFacts): boolean {
   return changes;
 }
 
-function ownFacts(unit: FunctionUnit, plan: Plan): FunctionFacts {
+function ownFacts(unit: FunctionUnit, plan: Plan, calls: (callee: number) => void): FunctionFacts {
   const facts: FunctionFacts = { input: false, data: false, evaluation: false };
   const [input, data] = unit.params;
   const see = (local: number): void => {
     facts.input ||= local === input;
     facts.data ||= local === data;
   };
-  for (const statement of statementsIn(unit.blocks)) {
-    if (statement.type === 'CallStmt' && plan.functionIndexes.has(statement.func)) {
+  const visitor = { read: see, update: see };
+  visitStatements(unit.blocks, (statement) => {
+    const callee = statement.type === 'CallStmt' ? plan.functionIndexes.get(statement.func) : undefined;
+    if (callee !== undefined && statement.type === 'CallStmt') {
+      calls(callee);
       for (const argument of statement.args.slice(2)) if (argument.kind === 'local') see(argument.local);
-      continue;
+      return;
     }
     if (statement.type === 'CallStmt') facts.evaluation ||= PER_EVALUATION.has(statement.func);
     // It may call any function.
     if (statement.type === 'CallDynamicStmt') facts.evaluation = true;
-    visitLocals(statement, { read: see, update: see });
-  }
+    visitLocals(statement, visitor);
+  });
   return facts;
-}
-
-function callsOf(unit: FunctionUnit, plan: Plan): Set<number> {
-  const calls = new Set<number>();
-  for (const statement of statementsIn(unit.blocks)) {
-    if (statement.type !== 'CallStmt') continue;
-    const index = plan.functionIndexes.get(statement.func);
-    if (index !== undefined) calls.add(index);
-  }
-  return calls;
 }

@@ -38,7 +38,7 @@ function planFrom(document: unknown, exactly: (() => unknown) | undefined): Plan
     functionIndexes.set(name, index);
     arities.set(name, listAt(entry['params'], `params of \`${name}\``).length);
   }
-  const shared = { strings, files, builtins, arities, integers: { cut: false } };
+  const shared = { strings, files, builtins, arities, integers: { cut: false }, positions: { last: undefined } };
   const functions = functionEntries.map((entry) => functionOf(entry, shared));
   const plans: PlanUnit[] = [];
   const names = new Set<string>();

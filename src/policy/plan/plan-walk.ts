@@ -1,11 +1,4 @@
-import {
-  type Block,
-  type FieldKind,
-  type Operand,
-  STATEMENT_FIELDS,
-  type Statement,
-  type StatementType,
-} from './plan.ts';
+import type { Block, Operand, Statement } from './plan.ts';
 
 /** What happens to a unit's locals. */
 export interface LocalVisitor {
@@ -32,6 +25,17 @@ function collect(blocks: readonly Block[], statements: Statement[]): void {
   }
 }
 
+/** The same, one statement after the other: for whoever walks all of a plan. */
+export function visitStatements(blocks: readonly Block[], visit: (statement: Statement) => void): void {
+  for (const block of blocks) {
+    for (const statement of block) {
+      visit(statement);
+      const inner = blocksOf(statement);
+      if (inner !== NO_BLOCKS) visitStatements(inner, visit);
+    }
+  }
+}
+
 const NO_BLOCKS: readonly Block[] = [];
 
 /** The blocks directly in a statement. */
@@ -47,34 +51,101 @@ export function countStatements(blocks: readonly Block[]): number {
   return count;
 }
 
-/** The locals of one statement, without those of the statements in it. */
+/** The locals of one statement, without those of the statements in it, as `STATEMENT_FIELDS` has them. */
 export function visitLocals(statement: Statement, visitor: LocalVisitor): void {
-  // Every field is one that STATEMENT_FIELDS has for its kind.
-  const values = statement as unknown as Readonly<Record<string, unknown>>;
-  // What each kind of field holds is as FieldTypes says.
-  for (const [field, kind] of LOCAL_FIELDS[statement.type]) {
-    const value = values[field];
-    if (kind === 'read') visitor.read?.(value as number, statement);
-    else if (kind === 'write') visitor.write?.(value as number, statement);
-    else if (kind === 'update') visitor.update?.(value as number, statement);
-    else if (kind === 'operand') visitOperand(value as Operand, statement, visitor);
-    else if (kind === 'operands')
-      for (const operand of value as readonly Operand[]) visitOperand(operand, statement, visitor);
-    else for (const local of value as readonly number[]) visitor.read?.(local, statement);
+  switch (statement.type) {
+    case 'AssignVarStmt':
+      operand(statement.source, statement, visitor);
+      visitor.write?.(statement.target, statement);
+      return;
+    case 'AssignVarOnceStmt':
+      operand(statement.source, statement, visitor);
+      visitor.update?.(statement.target, statement);
+      return;
+    case 'DotStmt':
+      operand(statement.source, statement, visitor);
+      operand(statement.key, statement, visitor);
+      visitor.write?.(statement.target, statement);
+      return;
+    case 'EqualStmt':
+    case 'NotEqualStmt':
+      operand(statement.a, statement, visitor);
+      operand(statement.b, statement, visitor);
+      return;
+    case 'ResetLocalStmt':
+    case 'AssignIntStmt':
+    case 'MakeArrayStmt':
+    case 'MakeNullStmt':
+    case 'MakeNumberIntStmt':
+    case 'MakeNumberRefStmt':
+    case 'MakeObjectStmt':
+    case 'MakeSetStmt':
+      visitor.write?.(statement.target, statement);
+      return;
+    case 'IsDefinedStmt':
+    case 'IsUndefinedStmt':
+    case 'ReturnLocalStmt':
+      visitor.read?.(statement.source, statement);
+      return;
+    case 'ResultSetAddStmt':
+      visitor.read?.(statement.value, statement);
+      return;
+    case 'IsArrayStmt':
+    case 'IsObjectStmt':
+    case 'IsSetStmt':
+      operand(statement.source, statement, visitor);
+      return;
+    case 'LenStmt':
+      operand(statement.source, statement, visitor);
+      visitor.write?.(statement.target, statement);
+      return;
+    case 'ScanStmt':
+      visitor.read?.(statement.source, statement);
+      visitor.write?.(statement.key, statement);
+      visitor.write?.(statement.value, statement);
+      return;
+    case 'CallStmt':
+      for (const argument of statement.args) operand(argument, statement, visitor);
+      visitor.write?.(statement.result, statement);
+      return;
+    case 'CallDynamicStmt':
+      for (const local of statement.args) visitor.read?.(local, statement);
+      for (const step of statement.path) operand(step, statement, visitor);
+      visitor.write?.(statement.result, statement);
+      return;
+    case 'ArrayAppendStmt':
+      visitor.update?.(statement.array, statement);
+      operand(statement.value, statement, visitor);
+      return;
+    case 'SetAddStmt':
+      operand(statement.value, statement, visitor);
+      visitor.update?.(statement.set, statement);
+      return;
+    case 'ObjectInsertStmt':
+    case 'ObjectInsertOnceStmt':
+      operand(statement.key, statement, visitor);
+      operand(statement.value, statement, visitor);
+      visitor.update?.(statement.object, statement);
+      return;
+    case 'ObjectMergeStmt':
+      visitor.read?.(statement.a, statement);
+      visitor.read?.(statement.b, statement);
+      visitor.write?.(statement.target, statement);
+      return;
+    case 'WithStmt':
+      visitor.update?.(statement.local, statement);
+      operand(statement.value, statement, visitor);
+      return;
+    case 'BlockStmt':
+    case 'BreakStmt':
+    case 'NopStmt':
+    case 'NotStmt':
+      return;
+    default:
+      statement satisfies never;
   }
 }
 
-function visitOperand(operand: Operand, statement: Statement, visitor: LocalVisitor): void {
-  if (operand.kind === 'local') visitor.read?.(operand.local, statement);
+function operand(source: Operand, statement: Statement, visitor: LocalVisitor): void {
+  if (source.kind === 'local') visitor.read?.(source.local, statement);
 }
-
-type LocalFields = readonly (readonly [string, FieldKind])[];
-
-/** The fields of each kind that name locals. */
-const LOCAL_FIELDS = Object.fromEntries(
-  Object.entries(STATEMENT_FIELDS).map(([type, fields]: [string, Readonly<Record<string, FieldKind>>]) => [
-    type,
-    Object.entries(fields).filter(([, kind]) => /^(?:reads?|write|update|operands?)$/.test(kind)),
-  ]),
-  // The keys are those of STATEMENT_FIELDS.
-) as unknown as Readonly<Record<StatementType, LocalFields>>;

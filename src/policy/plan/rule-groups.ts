@@ -1,10 +1,9 @@
 import type { Block, FunctionUnit, Operand, Statement } from './plan.ts';
-import { countStatements, statementsIn, visitLocals } from './plan-walk.ts';
+import { type LocalVisitor, statementsIn, visitLocals, visitStatements } from './plan-walk.ts';
 
 /** A rule's block, and for complete rules the block that puts its value into the function's. */
 export interface RuleGroup {
   readonly blocks: readonly Block[];
-  readonly statements: number;
 }
 
 /** A function as OPA writes them: something made, one group for each rule, a default, and the return. */
@@ -26,7 +25,7 @@ export function shapeOf(unit: FunctionUnit): RuleShape {
   for (let at = start; at < end; ) {
     const taken = isCommit(blocks[at + 1], returns) && at + 1 < end ? 2 : 1;
     const group = blocks.slice(at, at + taken);
-    groups.push({ blocks: group, statements: countStatements(group) });
+    groups.push({ blocks: group });
     at += taken;
   }
   return { before: blocks.slice(0, start), groups, after: blocks.slice(end) };
@@ -35,19 +34,24 @@ export function shapeOf(unit: FunctionUnit): RuleShape {
 /** Whether each group needs nothing of the others but the parameters and the value so far, and returns nothing itself. */
 export function areIndependent(unit: FunctionUnit, groups: readonly RuleGroup[]): boolean {
   const shared = new Set([...unit.params, unit.returns]);
-  return groups.every(({ blocks }) => {
-    const written = new Set(shared);
-    let independent = true;
-    const read = (local: number): void => {
-      independent &&= written.has(local);
-    };
-    for (const statement of statementsIn(blocks)) {
-      if (statement.type === 'ReturnLocalStmt') return false;
-      visitLocals(statement, { read, update: read });
-      visitLocals(statement, { write: (local) => void written.add(local) });
-    }
-    return independent;
-  });
+  const written = new Set<number>();
+  let independent = true;
+  const read = (local: number): void => {
+    independent &&= shared.has(local) || written.has(local);
+  };
+  const readers: LocalVisitor = { read, update: read };
+  const writers: LocalVisitor = { write: (local) => void written.add(local) };
+  const visit = (statement: Statement): void => {
+    independent &&= statement.type !== 'ReturnLocalStmt';
+    visitLocals(statement, readers);
+    visitLocals(statement, writers);
+  };
+  for (const { blocks } of groups) {
+    written.clear();
+    visitStatements(blocks, visit);
+    if (!independent) return false;
+  }
+  return independent;
 }
 
 /**

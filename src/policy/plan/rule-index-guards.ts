@@ -1,7 +1,7 @@
 import { numberKey, numberOf } from '../values/number.ts';
 import { isPlainKey } from './constants.ts';
 import type { Block, Operand, Plan, Statement, StatementOf } from './plan.ts';
-import { blocksOf, statementsIn, visitLocals } from './plan-walk.ts';
+import { blocksOf, type LocalVisitor, statementsIn, visitLocals } from './plan-walk.ts';
 import type { Scalar } from './translation.ts';
 
 /** A value that blocks demand: what is read off a parameter, step by step. */
@@ -41,7 +41,7 @@ const NO_GUARDS: Guards = new Map();
 
 /** What the block demands before anything in it can be seen from outside: an effect, or a failure of another kind. */
 export function guardsOf(scope: GuardScope, block: Block): Guards {
-  const seen: Seen = { scope, guards: new Map(), locals: new Map() };
+  const seen: Seen = { scope, guards: new Map(), locals: new Map(), writesShared: watchFor(scope.shared) };
   for (const param of scope.params) {
     seen.locals.set(param, { kind: 'path', path: { key: `${param}`, root: param, steps: [] } });
   }
@@ -77,6 +77,7 @@ interface Seen {
   readonly scope: GuardScope;
   readonly guards: Map<string, Guard>;
   readonly locals: Map<number, Known>;
+  readonly writesShared: (statement: Statement) => boolean;
 }
 
 /** What a local is known to hold. */
@@ -88,7 +89,7 @@ type Known =
 
 /** False at what may have an effect, or fail in another way than by being undefined. */
 function look(seen: Seen, statement: Statement): boolean {
-  if (writesShared(statement, seen.scope.shared)) return false;
+  if (seen.writesShared(statement)) return false;
   switch (statement.type) {
     case 'IsArrayStmt':
     case 'IsDefinedStmt':
@@ -144,13 +145,18 @@ function look(seen: Seen, statement: Statement): boolean {
   }
 }
 
-function writesShared(statement: Statement, shared: ReadonlySet<number>): boolean {
+/** Asked for each statement of a plan: with one visitor for all of a block. */
+function watchFor(shared: ReadonlySet<number>): (statement: Statement) => boolean {
   let writes = false;
   const see = (local: number): void => {
     writes ||= shared.has(local);
   };
-  visitLocals(statement, { write: see, update: see });
-  return writes;
+  const visitor: LocalVisitor = { write: see, update: see };
+  return (statement) => {
+    writes = false;
+    visitLocals(statement, visitor);
+    return writes;
+  };
 }
 
 function know({ locals }: Seen, local: number, known: Known | undefined): true {
@@ -238,7 +244,7 @@ function demandMember({ guards }: Seen, a: Known | undefined, b: Known | undefin
 /** A `not` over what can only be undefined. */
 function passOver(seen: Seen, statement: StatementOf<'NotStmt'>): boolean {
   for (const inner of statementsIn(blocksOf(statement))) {
-    if (!HARMLESS.has(inner.type) || writesShared(inner, seen.scope.shared)) return false;
+    if (!HARMLESS.has(inner.type) || seen.writesShared(inner)) return false;
     const forget = (local: number): void => void seen.locals.delete(local);
     visitLocals(inner, { write: forget, update: forget });
   }

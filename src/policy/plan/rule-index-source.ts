@@ -1,5 +1,5 @@
 import type { Block, FunctionUnit, Operand, Statement } from './plan.ts';
-import { countStatements, statementsIn, visitLocals } from './plan-walk.ts';
+import { countStatements, type LocalVisitor, visitLocals, visitStatements } from './plan-walk.ts';
 import { areIndependent, committed, type OnlyValue } from './rule-groups.ts';
 import { eitherOf, type GuardPath, type GuardScope, type Guards, guardsOf } from './rule-index-guards.ts';
 import { templatesOf } from './rule-index-templates.ts';
@@ -112,13 +112,15 @@ function areAlone(unit: FunctionUnit, { lists }: Sequence, returns: number): boo
   fixed.delete(unit.returns);
   let alone = areIndependent(
     unit,
-    lists.map((blocks) => ({ blocks, statements: 0 })),
+    lists.map((blocks) => ({ blocks })),
   );
   const see = (local: number, statement: Statement): void => {
     alone &&= !fixed.has(local) || statement.type === 'WithStmt';
   };
+  const visitor: LocalVisitor = { write: see, update: see };
+  const visit = (statement: Statement): void => visitLocals(statement, visitor);
   for (const list of lists) {
-    for (const statement of statementsIn(list)) visitLocals(statement, { write: see, update: see });
+    visitStatements(list, visit);
     if (!alone) return false;
   }
   return alone;
@@ -167,7 +169,8 @@ function tableSource(
   const table = shared.cells.table(
     shared.tables.push({
       templates: rows.map(({ template }) => template),
-      constants: rows.map(({ constants }) => constants),
+      slots: templates.map(({ slots }) => slots.length),
+      constants: rows.flatMap(({ constants }) => constants),
       tree,
     }) - 1,
   );

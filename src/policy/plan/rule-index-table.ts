@@ -22,20 +22,28 @@ interface Branch {
   readonly rest: Node;
 }
 
-export function createTable({ templates, constants, tree }: RuleTable, toValue: (constant: Scalar) => Value): Node {
-  const rows = templates.map(
-    (template, order): Row => ({ order, template, values: (constants[order] ?? []).map(toValue) }),
-  );
+export function createTable(
+  { templates, slots, constants, tree }: RuleTable,
+  numberValue: (constant: Scalar) => Value,
+): Node {
+  const toValue = (constant: Scalar): Value => (typeof constant === 'string' ? constant : numberValue(constant));
+  let at = 0;
+  const rows = templates.map((template, order): Row => {
+    const start = at;
+    at += slots[template] ?? 0;
+    return { order, template, values: constants.slice(start, at).map(toValue) };
+  });
   return nodeOf(tree, rows, toValue);
 }
 
 function nodeOf(tree: RuleTree, rows: readonly Row[], toValue: (constant: Scalar) => Value): Node {
+  if (typeof tree === 'number') return rows.slice(tree, tree + 1);
   if (!('cases' in tree)) return tree.flatMap((item) => rows[item] ?? []);
   const cases = new Map<Value, Node>();
   const numbers = new Map<string, Node>();
-  for (const [constant, inner] of tree.cases) {
+  for (const [index, constant] of tree.cases.entries()) {
     const value = toValue(constant);
-    const node = nodeOf(inner, rows, toValue);
+    const node = nodeOf(tree.trees[index] ?? [], rows, toValue);
     const key = value instanceof RegoNumber ? numberKey(value) : value;
     if (value instanceof RegoNumber && typeof key === 'string') numbers.set(key, node);
     else cases.set(key, node);

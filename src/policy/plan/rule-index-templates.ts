@@ -37,24 +37,42 @@ export function templatesOf(scope: TemplateScope, lists: readonly (readonly Bloc
 interface Cluster {
   readonly index: number;
   readonly blocks: readonly Block[];
+  readonly outline: readonly Token[];
   /** The constants of its first list. */
-  readonly keys: readonly string[];
+  readonly keys: readonly Token[];
   readonly varies: boolean[];
 }
 
+/** One of a plan's own texts and numbers, or of the words in between: unlike ones are never equal where they may meet. */
+type Token = string | number | bigint | boolean;
+
 function clustered(scope: TemplateScope, lists: readonly (readonly Block[])[], all: boolean): Templates {
   const clusters = new Map<string, Cluster>();
+  let last: Cluster | undefined;
+  const outline: Outline = { scope, all, tokens: [], keys: [], constants: [] };
   const members = lists.map((blocks) => {
-    const outline: Outline = { scope, all, text: '', keys: [], constants: [] };
+    outline.tokens.length = 0;
+    outline.keys.length = 0;
+    outline.constants = [];
     outlineBlocks(outline, blocks);
-    let cluster = clusters.get(outline.text);
-    if (cluster === undefined) {
-      cluster = { index: clusters.size, blocks, keys: outline.keys, varies: outline.keys.map(() => false) };
-      clusters.set(outline.text, cluster);
+    // Most are like the one before.
+    const cluster = last !== undefined && areSame(last.outline, outline.tokens) ? last : clusterOf(outline, blocks);
+    last = cluster;
+    for (let at = 0; at < outline.keys.length; at++) {
+      if (outline.keys[at] !== cluster.keys[at]) cluster.varies[at] = true;
     }
-    for (const [at, key] of outline.keys.entries()) if (key !== cluster.keys[at]) cluster.varies[at] = true;
     return { cluster, constants: outline.constants };
   });
+
+  function clusterOf({ tokens, keys }: Outline, blocks: readonly Block[]): Cluster {
+    const text = JSON.stringify(tokens.map(String));
+    const known = clusters.get(text);
+    if (known !== undefined) return known;
+    const varies = keys.map(() => false);
+    const made: Cluster = { index: clusters.size, blocks, outline: [...tokens], keys: [...keys], varies };
+    clusters.set(text, made);
+    return made;
+  }
   return {
     templates: [...clusters.values()].map((cluster) => templateOf(scope, all, cluster)),
     rows: members.map(({ cluster, constants }) => ({
@@ -64,60 +82,70 @@ function clustered(scope: TemplateScope, lists: readonly (readonly Block[])[], a
   };
 }
 
+function areSame(left: readonly Token[], right: readonly Token[]): boolean {
+  if (left.length !== right.length) return false;
+  for (let at = 0; at < left.length; at++) if (left[at] !== right[at]) return false;
+  return true;
+}
+
 /** What blocks are without the constants that may differ, and these. */
 interface Outline {
   readonly scope: TemplateScope;
   readonly all: boolean;
-  text: string;
-  readonly keys: string[];
-  readonly constants: Scalar[];
+  readonly tokens: Token[];
+  readonly keys: Token[];
+  constants: Scalar[];
 }
 
 function outlineBlocks(outline: Outline, blocks: readonly Block[]): void {
   for (const block of blocks) {
-    outline.text += '{';
+    outline.tokens.push('{');
     for (const statement of block) outlineStatement(outline, statement);
-    outline.text += '}';
+    outline.tokens.push('}');
   }
 }
 
 function outlineStatement(outline: Outline, statement: Statement): void {
-  const { scope, all } = outline;
+  const { scope, all, tokens } = outline;
   const open = openFields(statement, scope.state, all);
-  outline.text += `${statement.type}(`;
+  tokens.push(statement.type);
   if (statement.type === 'MakeNumberRefStmt') {
     note(outline, `n${statement.index}`, { number: scope.plan.strings[statement.index] ?? '' });
-    outline.text += statement.target;
+    tokens.push(statement.target);
   } else if (statement.type === 'MakeNumberIntStmt') {
     note(outline, `i${statement.value}`, { number: String(statement.value) });
-    outline.text += statement.target;
+    tokens.push(statement.target);
   } else {
     const fields: Readonly<Record<string, unknown>> = statement;
-    for (const field of Object.keys(STATEMENT_FIELDS[statement.type])) {
-      outlineValue(outline, fields[field], open.includes(field));
-    }
+    for (const field of FIELDS[statement.type]) outlineValue(outline, fields[field], open.includes(field));
     outlineBlocks(outline, blocksOf(statement));
   }
-  outline.text += ')';
+  tokens.push(')');
 }
+
+/** The names of each kind's fields. */
+const FIELDS = Object.fromEntries(
+  Object.entries(STATEMENT_FIELDS).map(([type, fields]) => [type, Object.keys(fields)]),
+  // The keys are those of STATEMENT_FIELDS.
+) as unknown as Readonly<Record<Statement['type'], readonly string[]>>;
 
 function outlineValue(outline: Outline, value: unknown, open: boolean): void {
+  const { tokens } = outline;
   if (isList(value)) {
     for (const item of value) if (!isList(item)) outlineValue(outline, item, open);
-    outline.text += ';';
+    tokens.push(';');
   } else if (isOperand(value)) {
-    if (value.kind === 'string' && open)
-      note(outline, `s${value.index}`, outline.scope.plan.strings[value.index] ?? '');
-    else if (value.kind === 'string') outline.text += `s${value.index},`;
-    else outline.text += value.kind === 'local' ? `l${value.local},` : `${value.value},`;
-  } else if (typeof value === 'string') outline.text += `${JSON.stringify(value)},`;
-  else if (typeof value === 'number' || typeof value === 'bigint') outline.text += `${value},`;
+    if (value.kind === 'local') tokens.push('l', value.local);
+    else if (value.kind === 'bool') tokens.push('b', value.value);
+    else if (open) note(outline, value.index, outline.scope.plan.strings[value.index] ?? '');
+    else tokens.push('s', value.index);
+  } else if (typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint') tokens.push(value);
 }
 
-function note(outline: Outline, key: string, constant: Scalar): void {
+function note(outline: Outline, key: Token, constant: Scalar): void {
   outline.keys.push(key);
   outline.constants.push(constant);
-  outline.text += '?';
+  outline.tokens.push('?');
 }
 
 type OpenFields = Readonly<Partial<Record<Statement['type'], readonly string[]>>>;
@@ -181,7 +209,7 @@ function filledStatement(filling: Filling, statement: Statement): Statement {
   }
   const open = openFields(statement, filling.scope.state, filling.all);
   const filled: Record<string, unknown> = { ...statement };
-  for (const field of Object.keys(STATEMENT_FIELDS[statement.type])) {
+  for (const field of FIELDS[statement.type]) {
     if (open.includes(field)) filled[field] = filledValue(filling, filled[field]);
   }
   if (statement.type === 'BlockStmt') filled['blocks'] = filledBlocks(filling, statement.blocks);

@@ -37,29 +37,33 @@ interface Grown {
 
 function grow(growth: Growth, items: readonly number[], depth: number): Grown {
   const split = items.length <= FEW || depth >= DEEPEST ? undefined : bestSplit(growth, items);
+  const [only] = items;
+  if (only !== undefined && items.length === 1) return { tree: only, expected: 1 };
   if (split === undefined) return { tree: items, expected: items.length };
   growth.room -= split.entries;
   const at = placeOf(growth, split.path);
   const unguarded = items.filter((item) => !growth.guards[item]?.has(split.path.key));
   const cases = new Map<string, Case>();
   for (const item of items) {
-    const seen = new Set<string>();
     for (const constant of growth.guards[item]?.get(split.path.key)?.constants ?? []) {
       const key = constantKey(constant);
       const known = cases.get(key);
       if (known === undefined) cases.set(key, { constant, items: [item] });
-      else if (!seen.has(key)) known.items.push(item);
-      seen.add(key);
+      // It may name a constant twice.
+      else if (known.items.at(-1) !== item) known.items.push(item);
     }
   }
-  const grown = [...cases.values()].map((one) => ({
-    constant: one.constant,
-    grown: grow(growth, one.items, depth + 1),
-  }));
+  const all = [...cases.values()];
+  const grown = all.map((one) => grow(growth, one.items, depth + 1));
   const rest = grow(growth, unguarded, depth + 1);
-  const mean = grown.reduce((sum, one) => sum + one.grown.expected, 0) / grown.length;
+  const mean = grown.reduce((sum, one) => sum + one.expected, 0) / grown.length;
   return {
-    tree: { at, cases: grown.map((one) => [one.constant, one.grown.tree] as const), rest: rest.tree },
+    tree: {
+      at,
+      cases: all.map(({ constant }) => constant),
+      trees: grown.map(({ tree }) => tree),
+      rest: rest.tree,
+    },
     expected: mean + rest.expected,
   };
 }

@@ -25,6 +25,8 @@ export interface UnitScope {
   locals: number;
   /** Whether an integer was too large for a `number`. */
   readonly integers: { cut: boolean };
+  /** The position that was read last: many statements in a row have the same. */
+  readonly positions: { last: Position | undefined };
 }
 
 /** V8 compiles four times as many blocks in each other, and five times as many loops. */
@@ -63,9 +65,12 @@ const LOCATION = ['file', 'row', 'col', 'end_row', 'end_col'];
 
 /** One kind's fields, as they are read and checked. */
 interface StatementShape {
+  /** The text of this program's own, which is compared faster than one that was parsed. */
+  readonly type: string;
   readonly fields: readonly (readonly [string, FieldKind])[];
   readonly known: readonly string[];
   readonly writes: readonly string[];
+  readonly nests: boolean;
 }
 
 const SHAPES: ReadonlyMap<string, StatementShape> = new Map(
@@ -74,7 +79,8 @@ const SHAPES: ReadonlyMap<string, StatementShape> = new Map(
     // `Index` is the old name of the same.
     const known = [...Object.keys(kinds), ...LOCATION, ...(type === 'MakeNumberRefStmt' ? ['Index'] : [])];
     const writes = fields.filter(([, kind]) => kind === 'write' || kind === 'update').map(([field]) => field);
-    return [type, { fields, known, writes: type === 'WithStmt' ? [] : writes }];
+    const nests = fields.some(([, kind]) => kind === 'block' || kind === 'blocks');
+    return [type, { type, fields, known, writes: type === 'WithStmt' ? [] : writes, nests }];
   }),
 );
 
@@ -82,13 +88,13 @@ function readStatement(value: unknown, scope: UnitScope, place: Place): Statemen
   const { where } = scope;
   const entry = objectAt(value, where);
   only(entry, where, ENTRY);
-  const type = textAt(entry['type'], where);
-  const shape = SHAPES.get(type);
+  const shape = SHAPES.get(textAt(entry['type'], where));
   if (shape === undefined) throw invalid(`${where} has a statement of an unknown type`);
+  const { type } = shape;
   const raw = objectAt(entry['stmt'], where);
   only(raw, where, shape.known);
   const read: Record<string, unknown> = { type, position: readPosition(raw, scope) };
-  const inner = nested(type, place);
+  const inner = shape.nests ? nested(type, place) : place;
   for (const [field, kind] of shape.fields) read[field] = readField(raw[field], kind, scope, inner);
   // Its fields were read as STATEMENT_FIELDS, which the type is derived from, has them.
   const statement = read as unknown as Statement;
@@ -107,7 +113,10 @@ function nested(type: string, { reach, depth, loops }: Place): Place {
   return { reach: 1, depth: depth + 2, loops: type === 'ScanStmt' ? loops + 1 : loops, top: false };
 }
 
-function readPosition(raw: Readonly<Record<string, unknown>>, { files, name }: UnitScope): Position | undefined {
+function readPosition(
+  raw: Readonly<Record<string, unknown>>,
+  { files, name, positions }: UnitScope,
+): Position | undefined {
   const row = coordinate(raw['row'], name);
   const file = coordinate(raw['file'], name);
   const col = coordinate(raw['col'], name);
@@ -115,7 +124,11 @@ function readPosition(raw: Readonly<Record<string, unknown>>, { files, name }: U
   if (file >= files.length) throw invalid(`a position in \`${name}\` is in no file`);
   const endRow = coordinate(raw['end_row'], name);
   const endCol = coordinate(raw['end_col'], name);
-  return { file, row, col, endRow, endCol };
+  const { last } = positions;
+  if (last?.row === row && last.col === col && last.file === file && last.endRow === endRow && last.endCol === endCol)
+    return last;
+  positions.last = { file, row, col, endRow, endCol };
+  return positions.last;
 }
 
 function coordinate(value: unknown, name: string): number {
@@ -190,7 +203,7 @@ function readOperand(raw: unknown, where: string, scope: UnitScope): Operand {
   const value = entry['value'];
   switch (entry['type']) {
     case 'local':
-      return { kind: 'local', local: readLocal(value, where, scope) };
+      return localOperand(readLocal(value, where, scope));
     case 'string_index':
       return { kind: 'string', index: readStringIndex(value, where, scope) };
     case 'bool':
@@ -199,6 +212,13 @@ function readOperand(raw: unknown, where: string, scope: UnitScope): Operand {
     default:
       throw invalid(`${where} is an operand of an unknown type`);
   }
+}
+
+/** Few locals are named again and again. */
+const LOCALS: readonly Operand[] = Array.from({ length: 64 }, (_, local) => ({ kind: 'local', local }));
+
+function localOperand(local: number): Operand {
+  return LOCALS[local] ?? { kind: 'local', local };
 }
 
 /**

@@ -62,11 +62,31 @@ function translated(
   position: number | undefined,
 ): Source {
   const { type } = statement;
-  if (type === 'BlockStmt') return joined(statement.blocks.map((inner) => translateBlock(context, inner)));
+  if (type === 'BlockStmt') return translateBlocks(context, statement);
   if (type === 'NotStmt') return translateNot(context, statement, position);
   if (type === 'ScanStmt') return translateScan(context, statement);
   if (type === 'WithStmt') return translateWith(context, statement, position);
   return translateSimple(context, statement, block, at, position);
+}
+
+function translateBlocks(context: UnitContext, { blocks }: StatementOf<'BlockStmt'>): Source {
+  const [first] = blocks;
+  const around = context.levels.at(-1);
+  if (first !== undefined && around !== undefined && blocks.length === 1 && beginsWithDynamicCall(first)) {
+    return translateBody(context, first, around);
+  }
+  return joined(blocks.map((inner) => translateBlock(context, inner)));
+}
+
+/**
+ * Whether the block is what OPA plans around a call whose function is found at run time and all that depends on it. What
+ * is undefined in there makes the block around undefined: OPA's planner means that, and its interpreter does it, while its
+ * Wasm goes on behind, so that `not` of a reference that is false is no success there.
+ */
+function beginsWithDynamicCall([first]: Block): boolean {
+  if (first?.type !== 'BlockStmt') return false;
+  const called = first.blocks[0]?.[0];
+  return called?.type === 'BlockStmt' && called.blocks[0]?.[0]?.type === 'CallDynamicStmt';
 }
 
 function translateNot(context: UnitContext, { block }: StatementOf<'NotStmt'>, position: number | undefined): Source {

@@ -29,21 +29,26 @@ export type Constant =
   | { readonly set: readonly Constant[] }
   | { readonly object: readonly (readonly [Constant, Constant])[] };
 
-/** Many rules that a few templates were made of. */
+/** Many rules that a few templates were made of. In few objects: all of it is copied from thread to thread. */
 export interface RuleTable {
   /** Each rule's template. */
   readonly templates: readonly number[];
-  /** What stands in its slots, for each rule. */
-  readonly constants: readonly (readonly Scalar[])[];
+  /** How many slots each template has. */
+  readonly slots: readonly number[];
+  /** What stands in them, one rule after the other. */
+  readonly constants: readonly Scalar[];
   readonly tree: RuleTree;
 }
 
 /** Rules by their number; or which of them may do anything, by the value that is given at this place. */
 export type RuleTree =
+  | number
   | readonly number[]
   | {
       readonly at: number;
-      readonly cases: readonly (readonly [Scalar, RuleTree])[];
+      readonly cases: readonly Scalar[];
+      /** One for each case. */
+      readonly trees: readonly RuleTree[];
       /** Those that do not look at it. */
       readonly rest: RuleTree;
     };

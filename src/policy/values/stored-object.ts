@@ -97,3 +97,14 @@ export function hashKey(key: string): number {
   for (let at = 0; at < key.length; at++) hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193);
   return (hash ^ (hash >>> 15)) >>> 0;
 }
+
+/** The same for a JSON text of ASCII without escapes that stands there; `undefined` for any other. */
+export function hashBytes(text: Uint8Array, start: number, end: number): number | undefined {
+  let hash = 0x811c9dc5;
+  for (let at = start; at < end; at++) {
+    const byte = text[at] ?? 0;
+    if (byte >= 0x80 || byte === 0x5c) return undefined;
+    hash = Math.imul(hash ^ byte, 0x01000193);
+  }
+  return (hash ^ (hash >>> 15)) >>> 0;
+}

@@ -5,6 +5,8 @@ import { isEnvoyStatus } from '../../decision/status.ts';
 import { denialHeaders, problemBody } from '../../listener/problem.ts';
 import { WireWriter } from '../../listener/wire-writer.ts';
 import { UnwritableValue, writeStruct, writeStructField } from '../../listener/write-struct.ts';
+import { writeHeaders, written } from './header-options.ts';
+import { writeQuotaHeaders } from './quota-header-options.ts';
 
 /**
  * Encodes a decision as an `envoy.service.auth.v3.CheckResponse`; never throws. INVARIANT: only what `Allow.is`
@@ -28,10 +30,8 @@ const CHECK_RESPONSE = { status: 1, denied: 2, ok: 3, dynamicMetadata: 4 } as co
 const STATUS_CODE = 1;
 const DENIED = { status: 1, headers: 2, body: 3 } as const;
 const OK = { headers: 2, headersToRemove: 5, responseHeaders: 6, querySet: 7, queryRemove: 8 } as const;
-const HEADER_OPTION = { header: 1, append: 2, appendAction: 3 } as const;
 const KEY = 1;
 const VALUE = 2;
-const OVERWRITE_IF_EXISTS_OR_ADD = 2;
 
 /** Something that is no Allow and does not read like a Deny is a fault of ours. */
 function asDeny(decision: unknown): Deny {
@@ -74,7 +74,9 @@ function encodeAllow(decision: Allow, decisionId: string): Buffer {
   const ok = writer.written();
   writeTexts(writer, OK.queryRemove, decision.queryRemove);
   writeQuery(writer, decision.querySet);
-  writeHeaders(writer, OK.responseHeaders, decision.responseHeaders);
+  const { toldQuota } = decision;
+  if (toldQuota?.texts.reused === true) writeQuotaHeaders(writer, OK.responseHeaders, toldQuota);
+  else writeHeaders(writer, OK.responseHeaders, decision.responseHeaders);
   writeTexts(writer, OK.headersToRemove, decision.removeHeaders);
   writeHeaders(writer, OK.headers, decision.ownedHeaders);
   writeHeaders(writer, OK.headers, decision.setHeaders);
@@ -107,9 +109,33 @@ function writeMetadata(writer: WireWriter, metadata: JsonObject, decisionId: str
   const end = writer.written();
   writeStructField(writer, 'decision_id', decisionId);
   if (reservationId !== undefined) writeStructField(writer, 'reservation_id', reservationId);
-  const clashes = Object.hasOwn(metadata, 'decision_id') || Object.hasOwn(metadata, 'reservation_id');
-  writeStruct(writer, clashes ? { ...metadata, decision_id: undefined, reservation_id: undefined } : metadata);
+  writeMembers(writer, metadata);
   writer.close(CHECK_RESPONSE.dynamicMetadata, end);
+}
+
+function writeMembers(writer: WireWriter, metadata: JsonObject): void {
+  const shared = SHARED.get(metadata);
+  if (shared !== undefined) {
+    writer.bytes(shared);
+    return;
+  }
+  const clashes = Object.hasOwn(metadata, 'decision_id') || Object.hasOwn(metadata, 'reservation_id');
+  const members = clashes ? { ...metadata, decision_id: undefined, reservation_id: undefined } : metadata;
+  writeStruct(writer, members);
+  // What is frozen stands for many answers; that there is nothing to say is said as quickly as found.
+  if (!isEmpty(metadata) && Object.isFrozen(metadata)) {
+    SHARED.set(
+      metadata,
+      written((one) => writeStruct(one, members)),
+    );
+  }
+}
+
+const SHARED = new WeakMap<JsonObject, Uint8Array>();
+
+function isEmpty(object: JsonObject): boolean {
+  for (const _ in object) return false;
+  return true;
 }
 
 /** A message whose field 1 is a number: `google.rpc.Status`, `envoy.type.v3.HttpStatus`. */
@@ -117,35 +143,6 @@ function writeNested(writer: WireWriter, field: number, value: number): void {
   const end = writer.written();
   writer.uint32(STATUS_CODE, value);
   writer.close(field, end);
-}
-
-/**
- * Writes `HeaderValueOption`s: the first value of a name replaces what is there, further ones are appended to it.
- * Both the old and the new way of saying so are sent, because Envoys differ in which of them they read. Cookies are
- * always appended: RFC 6265 §3 gives each its own field, and the upstream's must survive.
- */
-function writeHeaders(writer: WireWriter, field: number, headers: HeaderPairs): void {
-  for (let index = headers.length - 1; index >= 0; index--) {
-    const [name, value] = headers[index] ?? ['', ''];
-    const end = writer.written();
-    if (name === 'set-cookie' || isRepeated(headers, index, name)) {
-      writeNested(writer, HEADER_OPTION.append, 1);
-    } else {
-      writer.uint32(HEADER_OPTION.appendAction, OVERWRITE_IF_EXISTS_OR_ADD);
-      writer.close(HEADER_OPTION.append, writer.written());
-    }
-    const header = writer.written();
-    writer.text(VALUE, value);
-    writer.text(KEY, name);
-    writer.close(HEADER_OPTION.header, header);
-    writer.close(field, end);
-  }
-}
-
-/** Whether the name stands earlier in the list; lists are short. */
-function isRepeated(headers: HeaderPairs, index: number, name: string): boolean {
-  for (let before = 0; before < index; before++) if (headers[before]?.[0] === name) return true;
-  return false;
 }
 
 function writeTexts(writer: WireWriter, field: number, texts: readonly string[]): void {

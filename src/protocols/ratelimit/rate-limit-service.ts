@@ -52,17 +52,9 @@ export function createRateLimitMethod(ports: RateLimitMethodPorts): UnaryMethod<
   }
 
   return {
-    ask(message, context) {
-      // No `async` function: one that returns a promise waits three more turns for it.
-      try {
-        const answer = judge(message, context);
-        return answer instanceof Promise ? answer : Promise.resolve(answer);
-      } catch (error) {
-        return Promise.reject(error);
-      }
-    },
+    ask: judge,
     askUnread(code, cause) {
-      return Promise.resolve<RateLimitVerdict>({ kind: UNDECIDED.has(code) ? 'undecided' : 'refused', cause });
+      return { kind: UNDECIDED.has(code) ? 'undecided' : 'refused', cause };
     },
     reply(verdict) {
       switch (verdict.kind) {

@@ -1,6 +1,7 @@
 import type { TakeRequest } from '../../decision/charges.ts';
 import type { Clock, Instant, Quota } from '../../decision/ports.ts';
-import type { Adjustment, LimiterResult, RepeatedTake } from '../limiter.ts';
+import type { BucketState } from '../bucket.ts';
+import type { Adjustment, LimiterResult, RepeatedResult, RepeatedTake } from '../limiter.ts';
 import type { DescriptorLimit, DescriptorTable } from './descriptors.ts';
 import { countRefused, lookAtRest } from './descriptors-debt.ts';
 import {
@@ -58,7 +59,12 @@ export function createDescriptorLimits(ports: DescriptorLimitsPorts): LimitDescr
     const before = known.get(request);
     if (before !== undefined) return before;
     const plan = planRequest(table, request);
-    const made = { plan, take: onlyTakeOf(ports, plan) };
+    const made = {
+      plan,
+      take: onlyTakeOf(ports, plan),
+      conclude: (result: RepeatedResult) =>
+        result.kind === 'charged' ? concludeCharged(plan, result.states) : afterTake(ports, plan, result, clock.now()),
+    };
     known.set(request, made);
     return made;
   }
@@ -66,14 +72,10 @@ export function createDescriptorLimits(ports: DescriptorLimitsPorts): LimitDescr
   return (request) => {
     const table = ports.table();
     if (table === undefined) return { kind: 'undecided', cause: 'there are no rules yet' };
-    const { plan, take } = knownOf(table, request);
-    if (plan.takes.length === 0) return conclude(plan, [], false);
-    const at = clock.now();
-    if (take === undefined) return limitInSteps(ports, plan, at);
-    const result = take();
-    return result instanceof Promise
-      ? result.then((taken) => afterTake(ports, plan, taken, at))
-      : afterTake(ports, plan, result, at);
+    const known = knownOf(table, request);
+    if (known.plan.takes.length === 0) return conclude(known.plan, [], false);
+    if (known.take === undefined) return limitInSteps(ports, known.plan, clock.now());
+    return known.take(known.conclude);
   };
 }
 
@@ -81,6 +83,7 @@ interface Known {
   readonly plan: RequestPlan;
   /** Of a request that is one take and no more. */
   readonly take: RepeatedTake | undefined;
+  readonly conclude: (result: RepeatedResult) => DescriptorAnswer | Promise<DescriptorAnswer>;
 }
 
 function onlyTakeOf(
@@ -90,7 +93,11 @@ function onlyTakeOf(
   const [only, ...more] = takes;
   if (only === undefined || more.length > 0 || givenBack.length > 0) return undefined;
   const { request } = only;
-  return quota.repeated?.(request) ?? (() => quota.take(request, clock.now()));
+  if (quota.repeated !== undefined) return quota.repeated(request);
+  return (use) => {
+    const result = quota.take(request, clock.now());
+    return result instanceof Promise ? result.then(use) : use(result);
+  };
 }
 
 function afterTake(
@@ -149,19 +156,43 @@ function conclude(plan: RequestPlan, results: readonly LimiterResult[], refused:
   const statuses: DescriptorStatus[] = [];
   for (let index = 0; index < plan.uses.length; index += 1) {
     const use = plan.uses[index];
-    if (use === undefined) {
-      statuses.push(UNLIMITED);
-    } else if (use.kind === 'bucket') {
+    if (use?.kind === 'bucket') {
       statuses.push(toStatus(use, resultOf(plan.takes, results, use), refused));
-    } else if (use.kind === 'unlimited') {
-      statuses.push(WITHOUT_END);
     } else {
-      const over = !use.shadow && plan.asks[index] !== false;
-      overLimit ||= over;
-      statuses.push({ overLimit: over, limit: use.current, remaining: 0, resetMs: 0 });
+      const status = toUncounted(plan, index);
+      overLimit ||= status.overLimit;
+      statuses.push(status);
     }
   }
   return { kind: 'decided', overLimit, statuses };
+}
+
+/** Of a descriptor that has no bucket. */
+function toUncounted({ uses, asks }: RequestPlan, index: number): DescriptorStatus {
+  const use = uses[index];
+  if (use === undefined || use.kind === 'bucket') return UNLIMITED;
+  if (use.kind === 'unlimited') return WITHOUT_END;
+  return { overLimit: !use.shadow && asks[index] !== false, limit: use.current, remaining: 0, resetMs: 0 };
+}
+
+/** Of one take, of which nothing was refused. */
+function concludeCharged(plan: RequestPlan, states: readonly BucketState[]): DescriptorAnswer {
+  let overLimit = false;
+  const statuses: DescriptorStatus[] = [];
+  for (let index = 0; index < plan.uses.length; index += 1) {
+    const use = plan.uses[index];
+    const status =
+      use?.kind === 'bucket' ? toChargedStatus(use, states[plan.places[index] ?? -1]) : toUncounted(plan, index);
+    overLimit ||= status.overLimit;
+    statuses.push(status);
+  }
+  return { kind: 'decided', overLimit, statuses };
+}
+
+function toChargedStatus({ rule: { current } }: BucketUse, state: BucketState | undefined): DescriptorStatus {
+  // INVARIANT: a charge of which the store says nothing did not fit.
+  if (state === undefined) return { overLimit: true, limit: current, remaining: 0, resetMs: 0 };
+  return { overLimit: false, limit: current, remaining: state.remaining, resetMs: state.resetMs };
 }
 
 /** `undefined` where nothing was asked of the bucket: a step before its own was refused. */

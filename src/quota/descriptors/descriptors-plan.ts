@@ -48,6 +48,8 @@ export interface RequestPlan {
    * an end, so these are taken one after the other.
    */
   readonly takes: readonly PlannedTake[];
+  /** Of each descriptor the place of its bucket in the one take; -1 where it has none there. */
+  readonly places: readonly number[];
   readonly givenBack: readonly Adjustment[];
 }
 
@@ -70,10 +72,12 @@ export function planRequest(table: DescriptorTable, { domain, descriptors }: Des
     else use.hits = capped(use.hits + hits);
     return use;
   });
+  const takes = toTakes(domain, buckets);
   return {
     uses,
     asks: descriptors.map(({ negative }) => !negative),
-    takes: toTakes(domain, buckets),
+    takes,
+    places: uses.map((use) => (use?.kind === 'bucket' ? (takes[0]?.uses.indexOf(use) ?? -1) : -1)),
     givenBack: buckets
       .filter(({ givenBack }) => givenBack > 0)
       .map((use) => ({ charge: toCharge(use), hits: -use.givenBack })),

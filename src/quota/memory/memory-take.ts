@@ -8,11 +8,16 @@ import { full, giveUnlinked, type MemoryView, seekId } from './memory-steps.ts';
 import { sweepEnded } from './memory-sweep.ts';
 import { MOST_HELD, MOST_HOLDS } from './memory-table.ts';
 
+const NO_STATES: readonly (readonly BucketState[])[] = [];
+
 /** Makes `take` for one thread. */
 export function createMemoryTake(view: MemoryView): (request: StoreTake) => StoreTaken {
   const { locks, ids, lines, digests, buckets, reservations, holds, now, journal } = view;
+  // Of each step anew; what is beyond `placed` and `planned` is of one before. Lists that are emptied lose their room.
   const places: Place[] = [];
+  let placed = 0;
   const plan: Line[] = [];
+  let planned = 0;
   /** Whether the id is to be known afterwards. */
   let recorded = true;
 
@@ -33,11 +38,12 @@ export function createMemoryTake(view: MemoryView): (request: StoreTake) => Stor
     recorded = holding || !unrecorded;
     if (recorded) seekId(view, id, holding);
     else locks.clear();
-    places.length = 0;
+    placed = 0;
     for (const charges of plans) {
       for (const { terms } of charges) {
         const place = digests.placeOf(terms);
-        places.push(place);
+        places[placed] = place;
+        placed += 1;
         locks.add(place.lock);
       }
     }
@@ -46,18 +52,19 @@ export function createMemoryTake(view: MemoryView): (request: StoreTake) => Stor
   function takeLocked({ plans, note }: StoreTake): StoreTaken {
     const known = recorded ? ids.find() : 0;
     if (known !== 0) return { kind: ids.stateOf(known) === 'released' ? 'released' : 'duplicate' };
-    const refused: (readonly BucketState[])[] = [];
+    let refused: (readonly BucketState[])[] | undefined;
     let first = 0;
     for (let nth = 0; nth < plans.length; nth += 1) {
       const charges = plans[nth] ?? [];
       let fitting = true;
-      plan.length = 0;
+      planned = 0;
       for (let at = 0; at < charges.length; at += 1) {
         const charge = charges[at];
         const place = places[first + at];
         if (charge === undefined || place === undefined) continue;
         const line = lines.read(at, charge.terms, charge.cost, place, now);
-        plan.push(line);
+        plan[planned] = line;
+        planned += 1;
         if (
           charge.hold !== undefined &&
           line.fits &&
@@ -73,11 +80,18 @@ export function createMemoryTake(view: MemoryView): (request: StoreTake) => Stor
         fitting = false;
       }
       if (fitting) return admitPlan(nth, charges, first, note);
-      refused.push(plan.map((line) => lines.state(line, line.fits)));
-      for (const line of plan) if (line.setBack) lines.write(line, 0);
+      refused ??= [];
+      refused.push(refusedStates());
       first += charges.length;
     }
-    return { kind: 'exceeded', states: refused };
+    return { kind: 'exceeded', states: refused ?? NO_STATES };
+  }
+
+  function refusedStates(): readonly BucketState[] {
+    const refusing = plan.slice(0, planned);
+    const states = refusing.map((line) => lines.state(line, line.fits));
+    for (const line of refusing) if (line.setBack) lines.write(line, 0);
+    return states;
   }
 
   function admitPlan(nth: number, charges: readonly BucketCharge[], first: number, note: string): StoreTaken {
@@ -86,22 +100,23 @@ export function createMemoryTake(view: MemoryView): (request: StoreTake) => Stor
     let holding = 0;
     let taken = 0;
     let shared = 0;
-    for (let at = 0; at < plan.length; at += 1) {
+    for (let at = 0; at < planned; at += 1) {
       if (charges[at]?.hold !== undefined) holding += 1;
       if (plan[at]?.fits) taken |= 1 << at;
       if (plan[at]?.shared) shared |= 1 << at;
     }
     const slot = holding === 0 ? -1 : reserve(charges);
-    const states: BucketState[] = [];
-    for (let at = 0; at < plan.length; at += 1) {
+    // As long as it will be: pushed one by one, they would have room for sixteen more.
+    const states = new Array<BucketState>(planned);
+    for (let at = 0; at < planned; at += 1) {
       const line = plan[at];
       const charge = charges[at];
-      if (line === undefined || charge === undefined) continue;
+      if (line === undefined || charge === undefined) throw new RangeError('there are as many lines as charges');
       if (line.fits) {
         lines.admit(line, charge);
         if (journal !== undefined && charge.terms.kind === 'window') journal.note(line, places[first + at]?.lock ?? 0);
       }
-      states.push(lines.state(line, line.fits));
+      states[at] = lines.state(line, line.fits);
     }
     if (slot !== -1) writeReservation(slot, nth, charges, first, note);
     if (recorded) ids.write(entry, slot === -1 ? 'taken' : 'held', { plan: nth, slot, taken, shared }, now);
@@ -117,7 +132,7 @@ export function createMemoryTake(view: MemoryView): (request: StoreTake) => Stor
   function reserve(charges: readonly BucketCharge[]): number {
     let claims = 0;
     owner = 'outsiders';
-    for (let at = 0; at < plan.length; at += 1) {
+    for (let at = 0; at < planned; at += 1) {
       if (charges[at]?.hold === undefined) continue;
       if (plan[at]?.fits) claims += 1;
       if (charges[at]?.terms.region === 'callers') owner = 'callers';
@@ -127,14 +142,14 @@ export function createMemoryTake(view: MemoryView): (request: StoreTake) => Stor
     name = reservations.nextName();
     if (!locks.takeLast()) throw full('another hold at this moment');
     let complete = true;
-    for (let at = 0; at < plan.length && complete; at += 1) {
+    for (let at = 0; at < planned && complete; at += 1) {
       const line = plan[at];
       const hold = charges[at]?.hold;
       if (line === undefined || hold === undefined || !line.fits) continue;
       line.node = holds.claim(name, line.cost, line.moment.nowMs + hold.ttlMs, hold.onExpiry);
       complete = line.node !== 0;
     }
-    if (!complete) for (const line of plan) if (line.node !== 0) holds.give(line.node);
+    if (!complete) for (const line of plan.slice(0, planned)) if (line.node !== 0) holds.give(line.node);
     locks.releaseLast();
     if (!complete) throw full('another hold');
     return slot;
@@ -149,7 +164,7 @@ export function createMemoryTake(view: MemoryView): (request: StoreTake) => Stor
   ): void {
     const held: HeldCharge[] = [];
     let ttlMs = 0;
-    for (let at = 0; at < plan.length; at += 1) {
+    for (let at = 0; at < planned; at += 1) {
       const line = plan[at];
       const charge = charges[at];
       const place = places[first + at];

@@ -1,5 +1,5 @@
 import { StoreFault, type StoreTake } from '../bucket-store.ts';
-import { chargeBytes, writeCharge } from './redis-codec.ts';
+import { chargeBytes, spanOfCharge, writeCharge } from './redis-codec.ts';
 import type { RedisKeys } from './redis-keys.ts';
 import { TAKE_SCRIPT } from './redis-script.ts';
 
@@ -22,6 +22,17 @@ export interface RedisBatchOptions {
 const MAX_KEYS = 1024;
 const MAX_TAKES = 128;
 const MAX_NOTE_BYTES = 4096;
+/** Of one take; callers have a say in how many and how long its keys are. */
+const MAX_KEPT_BYTES = 1024;
+
+/** A take that is asked again and again, as it was written, and when that is right. */
+interface Kept {
+  readonly names: Uint8Array;
+  readonly nameCount: number;
+  readonly value: Uint8Array;
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
 
 export function createRedisBatch({ keys, horizonMs }: RedisBatchOptions): RedisBatch {
   let names = Buffer.allocUnsafe(2048);
@@ -30,6 +41,7 @@ export function createRedisBatch({ keys, horizonMs }: RedisBatchOptions): RedisB
   let values = Buffer.allocUnsafe(4096);
   let valuesEnd = 0;
   let takes = 0;
+  const kept = new WeakMap<StoreTake['plans'], Kept>();
 
   function name(text: string): void {
     const most = text.length + 16;
@@ -38,7 +50,48 @@ export function createRedisBatch({ keys, horizonMs }: RedisBatchOptions): RedisB
     nameCount += 1;
   }
 
-  function add({ id, plans, note, recordMs }: StoreTake, holds: boolean, nowMs: number): void {
+  function add(take: StoreTake, holds: boolean, nowMs: number): void {
+    if (holds || take.repeated !== true) {
+      write(take, holds, nowMs);
+      return;
+    }
+    const before = kept.get(take.plans);
+    if (before === undefined) {
+      // Whether it is asked again is not known yet.
+      kept.set(take.plans, ASKED_ONCE);
+      write(take, holds, nowMs);
+      return;
+    }
+    if (nowMs >= before.fromMs && nowMs < before.untilMs) {
+      append(before);
+      return;
+    }
+    const [namesStart, valuesStart, countBefore] = [namesEnd, valuesEnd, nameCount];
+    write(take, holds, nowMs);
+    if (namesEnd - namesStart + valuesEnd - valuesStart > MAX_KEPT_BYTES) return;
+    const spans = take.plans.flatMap((plan) => plan.map((charge) => spanOfCharge(charge, nowMs)));
+    kept.set(take.plans, {
+      // Copies with memory of their own: a part of what Node shares would keep the whole of it.
+      names: new Uint8Array(names.subarray(namesStart, namesEnd)),
+      nameCount: nameCount - countBefore,
+      value: new Uint8Array(values.subarray(valuesStart, valuesEnd)),
+      fromMs: Math.max(...spans.map(({ startMs }) => startMs)),
+      untilMs: Math.min(...spans.map(({ endMs }) => endMs)),
+    });
+  }
+
+  function append(take: Kept): void {
+    if (namesEnd + take.names.length > names.length) names = grown(names, namesEnd, take.names.length);
+    if (valuesEnd + take.value.length > values.length) values = grown(values, valuesEnd, take.value.length);
+    names.set(take.names, namesEnd);
+    values.set(take.value, valuesEnd);
+    namesEnd += take.names.length;
+    valuesEnd += take.value.length;
+    nameCount += take.nameCount;
+    takes += 1;
+  }
+
+  function write({ id, plans, note, recordMs }: StoreTake, holds: boolean, nowMs: number): void {
     const noteBytes = holds ? Buffer.byteLength(note) : 0;
     if (noteBytes > MAX_NOTE_BYTES) throw new RangeError('the note of a reservation is too long');
     let bytes = 4 + (holds ? 10 + noteBytes : 0) + plans.length;
@@ -105,6 +158,9 @@ export function createRedisBatch({ keys, horizonMs }: RedisBatchOptions): RedisB
     },
   };
 }
+
+const NOTHING = new Uint8Array();
+const ASKED_ONCE: Kept = { names: NOTHING, nameCount: 0, value: NOTHING, fromMs: Infinity, untilMs: Infinity };
 
 const CALL = `$7\r\nEVALSHA\r\n$40\r\n${TAKE_SCRIPT.sha}\r\n`;
 

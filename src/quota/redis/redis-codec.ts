@@ -37,6 +37,13 @@ function holdSort({ onExpiry, provisional }: NonNullable<BucketCharge['hold']>):
   return onExpiry === 'charge' ? 2 : 1;
 }
 
+/** From when until when what {@link writeCharge} writes stays the same. */
+export function spanOfCharge({ terms: { windows } }: BucketCharge, nowMs: number): WindowSpan {
+  return windows === undefined ? ALWAYS : spanOf(windows, nowMs);
+}
+
+const ALWAYS: WindowSpan = { startMs: -Infinity, endMs: Infinity };
+
 interface Bounds {
   readonly from: number;
   readonly until: number;
@@ -62,17 +69,25 @@ function boundsOf(windows: Windows, nowMs: number): Buffer {
 /** The size of what `told` of the script says of one bucket. */
 export const STATE_BYTES = 57;
 
-/** What is told of a bucket, as the same arithmetic makes it from what the script found and wrote. */
-export function readState(from: Buffer, at: number, terms: BucketTerms, cost: number, nowMs: number): BucketState {
-  const lastMs = from.readDoubleLE(at + 40);
-  const wait = from.readDoubleLE(at + 48);
-  const fitted = from[at + 56] === 1;
+/** Bytes as numbers can be read from them fast. */
+export function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, length);
+}
+
+/**
+ * What is told of a bucket, as the same arithmetic makes it from what the script found and wrote. Throws a `RangeError`
+ * where that is cut short.
+ */
+export function readState(from: DataView, at: number, terms: BucketTerms, cost: number, nowMs: number): BucketState {
+  const lastMs = from.getFloat64(at + 40, true);
+  const wait = from.getFloat64(at + 48, true);
+  const fitted = from.getUint8(at + 56) === 1;
   const bucket: Bucket = {
-    level: from.readDoubleLE(at),
-    atMs: from.readDoubleLE(at + 8),
-    drain: from.readDoubleLE(at + 16),
-    held: from.readDoubleLE(at + 24),
-    version: from.readDoubleLE(at + 32),
+    level: from.getFloat64(at, true),
+    atMs: from.getFloat64(at + 8, true),
+    drain: from.getFloat64(at + 16, true),
+    held: from.getFloat64(at + 24, true),
+    version: from.getFloat64(at + 32, true),
     holds: lastMs === 0 ? NO_HOLDS : [{ id: '', amount: 0, deadlineMs: lastMs, onExpiry: 'release' }],
   };
   const moment = momentOf(terms, nowMs);

@@ -2,7 +2,7 @@ import type { Clock, Instant } from '../../decision/ports.ts';
 import type { BucketCharge, BucketState, BucketTerms } from '../bucket.ts';
 import { type Renewed, type Reservation, type Settled, StoreFault } from '../bucket-store.ts';
 import type { RedisCalls } from './redis-calls.ts';
-import { chargeBytes, readReservation, readState, STATE_BYTES, toDoubles, writeCharge } from './redis-codec.ts';
+import { chargeBytes, readReservation, readState, STATE_BYTES, toDoubles, viewOf, writeCharge } from './redis-codec.ts';
 import { toCommand } from './redis-connection.ts';
 import type { RedisKeys } from './redis-keys.ts';
 import { BUCKETS_SCRIPT, RESERVATION_SCRIPT, type RedisScript } from './redis-script.ts';
@@ -105,7 +105,8 @@ export function createRedisPart({ keys, calls, state, clock, horizonMs, changed 
       const reply = await onBuckets('peek', charges, at);
       return legible(() => {
         const nowMs = reply.readDoubleLE(1);
-        return charges.map(({ terms, cost }, index) => readState(reply, 9 + index * STATE_BYTES, terms, cost, nowMs));
+        const view = viewOf(reply);
+        return charges.map(({ terms, cost }, index) => readState(view, 9 + index * STATE_BYTES, terms, cost, nowMs));
       });
     },
     refund: async (charges, { atMs, taken }) => {

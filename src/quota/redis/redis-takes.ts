@@ -3,7 +3,7 @@ import type { BucketState } from '../bucket.ts';
 import { type Receipt, StoreFault, type StoreTake, type StoreTaken } from '../bucket-store.ts';
 import { createRedisBatch } from './redis-batch.ts';
 import type { RedisCalls } from './redis-calls.ts';
-import { readState, STATE_BYTES } from './redis-codec.ts';
+import { readState, STATE_BYTES, viewOf } from './redis-codec.ts';
 import type { RedisKeys } from './redis-keys.ts';
 import type { RedisState } from './redis-state.ts';
 
@@ -114,10 +114,10 @@ export function createRedisTakes(options: RedisTakesOptions): RedisTakes {
   }
 
   function tell(take: Waiting, verdict: number, plan: number, states: readonly BucketState[], nowMs: number): void {
-    const { request, resolve, reject } = take;
+    const { request, holds, resolve, reject } = take;
     switch (verdict) {
       case TAKEN:
-        if (isRecorded(request, plan)) {
+        if (holds && isRecorded(request, plan)) {
           remember(request.id, 'recorded');
         } else if (receipts && request.unrecorded === true) {
           // What is remembered of every take survives collections of garbage, and costs more than all else of it.
@@ -168,18 +168,19 @@ export function createRedisTakes(options: RedisTakesOptions): RedisTakes {
       for (const { reject } of takes) reject(cold());
       return;
     }
+    const view = viewOf(reply);
     let at = 9;
     for (const take of takes) {
-      const verdict = reply.readUInt8(at);
+      const verdict = view.getUint8(at);
       at += 1;
       let plan = -1;
       const states: BucketState[] = [];
       if (verdict === TAKEN) {
-        plan = reply.readUInt8(at);
-        at = readStates(reply, at + 1, take.request, plan, nowMs, states);
+        plan = view.getUint8(at);
+        at = readStates(view, at + 1, take.request, plan, nowMs, states);
       } else if (verdict === EXCEEDED) {
         for (let each = 0; each < take.request.plans.length; each += 1) {
-          at = readStates(reply, at, take.request, each, nowMs, states);
+          at = readStates(view, at, take.request, each, nowMs, states);
         }
       }
       use(take, verdict, plan, states, nowMs);
@@ -192,7 +193,7 @@ export function createRedisTakes(options: RedisTakesOptions): RedisTakes {
         add(
           {
             request,
-            holds: request.recordMs !== undefined || someHold(request.plans),
+            holds: request.recordMs !== undefined || (request.repeated !== true && someHold(request.plans)),
             asked: 1,
             resolve,
             reject,
@@ -208,7 +209,7 @@ function cold(): StoreFault {
 }
 
 function readStates(
-  reply: Buffer,
+  reply: DataView,
   from: number,
   { plans }: StoreTake,
   plan: number,

@@ -3,8 +3,16 @@ import { toJsonText } from '../../../src/policy/values/json-text.ts';
 import type { Value } from '../../../src/policy/values/value.ts';
 import type { Random } from '../../support/seed.ts';
 import { compilePolicy } from './compile-policy.ts';
-import { judgeJs, judgeWasm, opaText, ourText, type Verdict } from './differential-verdict.ts';
-import { askModule } from './generated-policy.ts';
+import {
+  type Answers,
+  judgeJs,
+  judgeWasm,
+  opaText,
+  ourText,
+  ruleInConflict,
+  type Verdict,
+} from './differential-verdict.ts';
+import { askModule, BEHIND_DYNAMIC_CALLS } from './generated-policy.ts';
 import type { Answer, OpaServer } from './opa-server.ts';
 import { createJsPlanEngine, createWasmPlanEngine, type PlanEngine } from './plan-engines.ts';
 
@@ -63,39 +71,53 @@ export async function compareAll(
   await Promise.all(Array.from({ length: 6 }, worker));
 }
 
-/** Whether the engines still disagree on a smaller policy or input; not when OPA does not take it. */
-export async function disagrees(server: OpaServer, subject: Subject, question: Question): Promise<boolean> {
-  const ask = await askersOf(server, { ...subject, entrypoints: [question.entrypoint] });
+/** How that engine still disagrees on a smaller policy or input. Rejects when OPA does not take it. */
+export async function disagreement(
+  server: OpaServer,
+  subject: Subject,
+  question: Question & Pick<Disagreement, 'engine'>,
+): Promise<Disagreement | undefined> {
+  const ask = await askersOf(server, { ...subject, entrypoints: [question.entrypoint] }, 2);
   const tally = newTally();
   record(tally, subject, question, await ask(question));
-  return tally.disagreements.length > 0;
+  return tally.disagreements.find(({ engine }) => engine === question.engine);
 }
 
 /** `opa build` refuses some generated policies now and then, and takes them the next time. */
-function compiledOf({ rego, entrypoints }: Omit<Subject, 'data'>): CompiledPolicy {
+function compiledOf({ rego, entrypoints }: Omit<Subject, 'data'>, mostBuilds: number): CompiledPolicy {
   for (let tries = 1; ; tries++) {
     try {
       return compilePolicy({ rego: Object.fromEntries(rego), entrypoints });
     } catch (error) {
-      if (tries === MOST_BUILDS) throw error;
+      if (tries === mostBuilds) throw error;
     }
   }
 }
 
 const MOST_BUILDS = 5;
 
-type Ask = (question: Question) => Promise<{ opa: Answer; js: Answer; wasm: Answer }>;
+type Three = Pick<Answers, 'opa' | 'js' | 'wasm' | 'ofRule'>;
 
-async function askersOf(server: OpaServer, { rego, entrypoints, data }: Subject): Promise<Ask> {
-  const compiled = compiledOf({ rego, entrypoints });
+type Ask = (question: Question) => Promise<Three>;
+
+async function askersOf(
+  server: OpaServer,
+  { rego, entrypoints, data }: Subject,
+  mostBuilds = MOST_BUILDS,
+): Promise<Ask> {
+  const compiled = compiledOf({ rego, entrypoints }, mostBuilds);
   const policy = { ...compiled, data: Buffer.from(toJsonText(data)) };
   const [js, wasm] = [createJsPlanEngine(policy), createWasmPlanEngine(policy)];
   await server.load(new Map([...rego, ['ask.rego', askModule(entrypoints)]]), data);
-  return async ({ entrypoint, input, strict }) => ({
-    opa: await server.ask(['ask', entrypoint.replaceAll('/', '_')], input, strict),
-    js: safely(js, entrypoint, input, strict),
-    wasm: safely(wasm, entrypoint, input, strict),
-  });
+  return async ({ entrypoint, input, strict }) => {
+    const answers = {
+      opa: await server.ask(['ask', entrypoint.replaceAll('/', '_')], input, strict),
+      js: safely(js, entrypoint, input, strict),
+      wasm: safely(wasm, entrypoint, input, strict),
+    };
+    const rule = ruleInConflict(answers);
+    return rule === undefined ? answers : { ...answers, ofRule: await server.ask(rule, input, strict) };
+  };
 }
 
 /** What is thrown that no evaluation may throw counts as no answer at all. */
@@ -107,17 +129,13 @@ function safely(engine: PlanEngine, entrypoint: string, input: Value, strict: bo
   }
 }
 
-function record(
-  tally: Tally,
-  { computedKeys = false }: Subject,
-  question: Question,
-  answers: { opa: Answer; js: Answer; wasm: Answer },
-): void {
+function record(tally: Tally, { computedKeys = false }: Subject, question: Question, answers: Three): void {
   const { opa } = answers;
   tally.pairs++;
   if (opa.kind === 'value') tally.defined++;
   if (opa.kind === 'error') tally.errors++;
-  const judged = { ...answers, strict: question.strict, computedKeys };
+  const behindDynamicCalls = BEHIND_DYNAMIC_CALLS.has(question.entrypoint);
+  const judged = { ...answers, strict: question.strict, computedKeys, behindDynamicCalls };
   for (const [engine, verdict] of [
     ['js', judgeJs(judged)],
     ['wasm', judgeWasm(judged)],

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { requireTool } from '../../support/tools.ts';
 import { type Clause, render, type Unit } from './rego-rules.ts';
 import { SHAPE_REGO } from './shape.ts';
+import { stubOf } from './smallest.ts';
 
 /** What rules read by a name that they learn at run time. */
 export const TABLE_REGO: ReadonlyMap<string, string> = new Map([
@@ -36,6 +37,10 @@ keys := [key | some key, _ in data.d.o]
 
 remembered := [keys, [all | all := keys with data.d.o as {"x": 1, "a": 2}], keys, [all | all := keys with data.d as input]]
 
+both := [input.s, data.d.s]
+
+of_both := [both, [v | v := both with data.d.s as "other"], both, [v | v := both with input.s as "other"], both]
+
 texts := [text | some text in ({input.s, input.t, "\\uffee", "😀", "~"} | set())]
 
 order := [sort([input.s, "\\uffee😀", "😀"]), input.s < "\\uffee", max({input.t, "\\uffee", "😀"})]
@@ -51,6 +56,12 @@ restored := [inner, input.s, data.d.s, [input, data.d]] if {
 named := [value | some name in ["a", "b", "d", input.s, "constructor"]; value := data.tab[name].val]
 
 passed := [name | some name in ["a", "d", "gone", "constructor"]; not data.tab[name].val]
+
+compared := [name | some name in ["a", "b", "gone", "constructor"]; not data.tab[name].val == input.n]
+
+every_one := [name | some name in ["a", "b", "gone", "constructor"]; every x in data.tab[name].val { x }]
+
+replaced := [name | some name in ["a", "b", "gone", "constructor"]; not data.tab[name].val with input.n as data.d.o]
 `,
   ],
   ['tab_c.rego', 'package tab["constructor"]\n\nval := data.d.o\n'],
@@ -61,8 +72,26 @@ export const TABLE_DATA = { a: { other: 1 }, c: { val: { x: 1 } }, '12': { val: 
 
 const TABLES = [
   ...['tab/a/val', 'tab/b/val', 'tab/d/val'],
-  ...['remembered', 'texts', 'order', 'written', 'sums', 'restored', 'named', 'passed'].map((rule) => `tab/e/${rule}`),
+  ...[
+    'remembered',
+    'of_both',
+    'texts',
+    'order',
+    'written',
+    'sums',
+    'restored',
+    'named',
+    'passed',
+    'compared',
+    'every_one',
+    'replaced',
+  ].map((rule) => `tab/e/${rule}`),
 ];
+
+/** Of these, what Wasm answers otherwise: `not` and `every` of what is found at run time. */
+export const BEHIND_DYNAMIC_CALLS: ReadonlySet<string> = new Set(
+  ['passed', 'compared', 'every_one', 'replaced'].map((rule) => `tab/e/${rule}`),
+);
 
 /** What can be asked of the units, and of the tables. */
 export function entrypointsOf(units: readonly Unit[]): readonly string[] {
@@ -168,13 +197,6 @@ function withoutWrong(units: readonly Unit[], lines: readonly number[]): readonl
 function lastOf(clause: Clause): Clause {
   const last = clause.next?.at(-1);
   return last === undefined ? clause : lastOf(last);
-}
-
-function stubOf({ name, arity }: Unit): Unit {
-  if (!name.startsWith('f'))
-    return { name, arity, asked: false, clauses: [{ head: `${name} := input.any`, body: [] }] };
-  const list = Array.from({ length: arity }, () => '_').join(', ');
-  return { name, arity, asked: false, clauses: [{ head: `${name}(${list}) := input.any`, body: [] }] };
 }
 
 /** A module for OPA alone that says all of each answer, under its entrypoint with `_` for `/`. */

@@ -118,7 +118,10 @@ function composed(scope: Scope, kind: Kind, depth: number): string {
         : comprehension(scope, depth, ['{', '}'], (inner) => expression(inner, 'any', 1));
     case 'object':
       return random.chance(0.5)
-        ? `{${toRegoText(randomText(random))}: ${of('any')}, ${of(random.chance(0.6) ? 'string' : 'any')}: ${of('any')}}`
+        ? // Of two members whose keys turn out equal OPA's interpreter keeps now the one, now the other.
+          random.chance(0.5)
+          ? `{${toRegoText(randomText(random))}: ${of('any')}, [${of('any')}]: ${of('any')}}`
+          : `{"only here": ${of('any')}, ${of(random.chance(0.6) ? 'string' : 'any')}: ${of('any')}}`
         : comprehension(
             scope,
             depth,

@@ -108,7 +108,8 @@ function replacement(scope: Scope): string {
   const value = expression(scope, random.pick(KINDS), 0);
   switch (random.below(7)) {
     case 0:
-      return `with input as ${random.chance(0.5) ? 'data.d' : `{"n": ${value}, "s": "a", "o": {"a": 1}}`}`;
+      // What is put into an input that is the store's own object, OPA's interpreter loses: so it is a copy.
+      return `with input as ${random.chance(0.5) ? 'json.unmarshal(json.marshal(data.d))' : `{"n": ${value}, "s": "a", "o": {"a": 1}}`}`;
     case 1:
       return `with input.o[${toRegoText(randomText(random))}] as ${value}`;
     case 2:

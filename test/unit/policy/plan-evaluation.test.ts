@@ -367,46 +367,6 @@ describe('what is remembered', () => {
   });
 });
 
-describe('dynamic calls', () => {
-  const asked = (name: string) => [
-    stmt('BlockStmt', {
-      blocks: [
-        block(
-          stmt('BlockStmt', {
-            blocks: [
-              block(
-                stmt('BlockStmt', {
-                  blocks: [
-                    block(
-                      stmt('CallDynamicStmt', { args: [0, 1], path: [text('g0'), text('p'), text(name)], result: 2 }),
-                      stmt('BreakStmt', { index: 1 }),
-                    ),
-                    block(stmt('AssignVarStmt', { source: text('none'), target: 2 }), stmt('BreakStmt', { index: 1 })),
-                  ],
-                }),
-                stmt('BreakStmt', { index: 2 }),
-              ),
-            ],
-          }),
-          stmt('NopStmt'),
-        ),
-      ],
-    }),
-    stmt('IsDefinedStmt', { source: 2 }),
-  ];
-
-  it.each([
-    ['finds a function by its path', 'v', { a: 1 }, '{"x":1}'],
-    ['goes on where there is none', 'missing', { a: 1 }, '{"x":"none"}'],
-    ['leaves four blocks where the function is undefined', 'v', {}, undefined],
-    ['finds nothing inherited', 'constructor', { a: 1 }, '{"x":"none"}'],
-  ])('%s', (_name, called, input, wanted) => {
-    const plan = answering(asked(called), [rule('v', [dot(0, 'a', 4), once(local(4))])]);
-    const [result] = evaluatorOf(plan).evaluate(input);
-    expect(result === undefined ? undefined : toRegoText(result)).toBe(wanted);
-  });
-});
-
 describe('an observer', () => {
   it('is told what was entered, what passed, and what failed, by position', () => {
     const plan = answering(

@@ -19,10 +19,13 @@ function shippedPlan(): unknown {
 
 type Path = readonly (string | number)[];
 
+/** What is put into a document may be deeper than the stack; no plan is. */
+const DEEPEST = 200;
+
 /** Where every value of a document stands. */
 function* placesIn(value: unknown, path: Path = []): Generator<Path> {
   if (path.length > 0) yield path;
-  if (typeof value !== 'object' || value === null) return;
+  if (typeof value !== 'object' || value === null || path.length === DEEPEST) return;
   for (const [key, member] of Object.entries(value)) yield* placesIn(member, [...path, key]);
 }
 

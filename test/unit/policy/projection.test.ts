@@ -156,6 +156,17 @@ describe('the projection of an entrypoint', () => {
     expect(pathsOf([call('h', [0, 1])], [caller, whole])).toEqual(['b', 'c']);
   });
 
+  test('reads then too what one of them is known to read late', () => {
+    const outer: Func = { name: 'outer', params: [0, 1], stmts: [dot(0, 0, 5), call('f', [0, 1, 5])] };
+    const caller: Func = { name: 'h', params: [0, 1], stmts: [dynamic([text(0)])] };
+    for (const functions of [
+      [caller, outer, reader],
+      [reader, caller, outer],
+      [outer, reader, caller],
+    ])
+      expect(pathsOf([call('h', [0, 1])], functions)).toEqual(['a.b']);
+  });
+
   test('reads whole what is a step of the path of such a call', () => {
     const none: Func = { name: 'none', params: [0, 1], stmts: [] };
     expect(pathsOf([dot(0, 0, 5), dynamic([local(5)])], [none])).toEqual(['a']);

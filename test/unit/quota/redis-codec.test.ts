@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { BucketTerms } from '../../../src/quota/bucket.ts';
 import { parseRedisUrl } from '../../../src/quota/redis/redis-address.ts';
 import { createRedisBatch } from '../../../src/quota/redis/redis-batch.ts';
-import { readReservation, readState, toDoubles } from '../../../src/quota/redis/redis-codec.ts';
+import { readReservation, readState, toDoubles, viewOf } from '../../../src/quota/redis/redis-codec.ts';
 import { createRedisKeys } from '../../../src/quota/redis/redis-keys.ts';
 import { createRecentTakes } from '../../../src/quota/redis/redis-recent.ts';
 import { createRespReader } from '../../../src/quota/redis/redis-resp.ts';
@@ -80,14 +80,14 @@ describe('a batch', () => {
 
 describe('answers', () => {
   test('that are cut short are a fault, and no state', () => {
-    expect(() => readState(Buffer.alloc(20), 0, rate, 1, 0)).toThrow(RangeError);
+    expect(() => readState(viewOf(Buffer.alloc(20)), 0, rate, 1, 0)).toThrow(RangeError);
     expect(() => readReservation(Buffer.alloc(3))).toThrow(RangeError);
     expect(() => readReservation(Buffer.from([9, 0]))).toThrow(RangeError);
   });
 
   test('keep numbers to the last bit', () => {
     const told = Buffer.concat([toDoubles(2 ** 53 - 1, 5, 10, 3, 2 ** 53 - 1, 0, -1), Buffer.from([0])]);
-    expect(readState(told, 0, rate, 1, 5)).toMatchObject({
+    expect(readState(viewOf(told), 0, rate, 1, 5)).toMatchObject({
       level: 2 ** 53 - 1,
       version: 2 ** 53 - 1,
       held: 3,

@@ -25,6 +25,40 @@ test.each([
   ['# c', 'null'],
   ['!!set {a, b}', '{"a":null,"b":null}'],
   ['__proto__: {constructor: 1}', '{"__proto__":{"constructor":1}}'],
+  // The line breaks of YAML 1.1; of these only U+2028 and U+2029 stay what they are.
+  ['\u2028', 'null'],
+  [' \u0085a\r\n b\r c', '"a b c"'],
+  ['a\u2028 b', '"a\u2028b"'],
+  ['- |\n x\u2029 y\u0085', '["x\u2029y\\n"]'],
+  ['- a\u2028- b', '["a","b"]'],
+  // Blanks around a text are none of it.
+  ['  a ', '"a"'],
+  [' \n\n  a\n', '"a"'],
+  ['a   b', '"a   b"'],
+  ['a\n\n\n b', '"a\\n\\nb"'],
+  ['a\t# c', '"a"'],
+  ['# a\n\t# b\n1', '1'],
+  ['"a"#c', '"a"'],
+  ['"a\n  b\\\n   c\\x41\\u263a\\U0001F600"', '"a bcA☺😀"'],
+  ["'it''s\n\n x'", '"it\'s\\nx"'],
+  ['- >\n a\n b\n\n  c\n d\n\n- >-\n  e\n\n- |+\n f\n\n- |2\n   g', '["a b\\n\\n c\\nd\\n","e","f\\n\\n"," g"]'],
+  ['[a: b, {c, d: }, "e":f, ? g : h]', '[{"a":"b"},{"c":null,"d":null},{"e":"f"},{"g":"h"}]'],
+  ['{a:1, b:}', '{"a:1":null,"b:":null}'],
+  ['k:\n- 1\n-\n- - 2\n  -\n', '{"k":[1,null,[2,null]]}'],
+  ['? a\n: - b\n? c\n', '{"a":["b"],"c":null}'],
+  ['%YAML 1.1\n%TAG !e! tag:yaml.org,2002:\n--- !e!int "7"\n...\n---\nb', '7'],
+  ['!<tag:yaml.org,2002:str> 1', '"1"'],
+  ['!!int 5: a\n! 6: b', '{"5":"a","6":"b"}'],
+  ['- !!float 3\n- !!float 1e3\n- !!null ""\n- !!str\n- &a\n- *a', '[3,1000,null,"",null,null]'],
+  ['1000000.0: a\n-0.0: b\n.inf: c\n1e39: d', '{"-0":"b",".inf":"d","1e+06":"a"}'],
+  ['&a a: 1\n*a : 2', '{"a":2}'],
+  ['2020-01-01: a\n? "2020-01-02"\n: 2020-01-02', '{"2020-01-01":"a","2020-01-02":"2020-01-02"}'],
+  ['b: 1\n<<: {0x10: a, True: c, ~: d}', '{"0x10":"a","True":"c","b":1}'],
+  ['1: b\n<<: {0x10: a, True: c}', '{"1":"b","16":"a","true":"c"}'],
+  ['<<: {"<<": a, b: c}', '{"b":"c"}'],
+  ['a: !!int no\na: 1', '{"a":1}'],
+  ['a\n---\n&x b\n---\n*x', '"a"'],
+  ['\ufeffa: 1', '{"a":1}'],
 ])('%j is read as %s', (text, expected) => {
   expect(call('yaml.unmarshal', JSON.stringify(text))).toBe(expected);
   expect(call('yaml.is_valid', JSON.stringify(text))).toBe('true');
@@ -47,6 +81,55 @@ test.each([
   ['  test:\ntest1: hello\n'],
   ['a: 1\n---\n\tb: 2\n'],
   ['[1,2,3'],
+  // Control characters and what is no character.
+  ...['\u0000', '\u0001', '\u0008', '\u000b', '\u001f', '\u007f', '\u0080', '\u009f', '\ufffe', '\uffff'].map(
+    (text) => [`a${text}`],
+  ),
+  ['"\\ud800"'],
+  ['"\\U00110000"'],
+  ['"\\q"'],
+  ['"\\x4"'],
+  ['"a'],
+  ["'a\n---\n'"],
+  ['|x'],
+  ['|0\n a'],
+  ['|\n\ta'],
+  ['a\n\tb: 1'],
+  ['- a\n b: c'],
+  ['a: b: c'],
+  ['a: - b'],
+  ['"a"\nb: 1'],
+  ['a: 1\nb'],
+  ['...'],
+  ['a\n...\nb'],
+  ['a\n--- |x'],
+  ['a\n---\n*x'],
+  ['%FOO\n---\na'],
+  ['%YAML 1.1\n%YAML 1.1\n---\na'],
+  ['%YAML 1.1\na'],
+  ['%TAG !a tag:\n---\na'],
+  ['!a!b c'],
+  ['!<a b'],
+  ['!%zz a'],
+  ['& a'],
+  ['*'],
+  ['&a &b c'],
+  ['[?]'],
+  ['{a: 1]'],
+  ['[a b: c\n d: e]: f\ng'],
+  [', a'],
+  ['] a'],
+  ['`a'],
+  ['@a'],
+  ['2020-01-01: a\n2020-01-01: b'],
+  ['1.0: a\n"1.0": b'],
+  ['<<: a'],
+  ['<<: [1]'],
+  ['x: &x [{a: 1}]\n<<: *x'],
+  ['<<: []\n<<: {a: 1}'],
+  ['!!float 18446744073709551615'],
+  ['!!binary "?"'],
+  [`${'a'.repeat(1_025)}: 1\nb: 1`],
 ])('%j is no YAML that has a value', (text) => {
   expect(call('yaml.unmarshal', JSON.stringify(text))).toMatch(/^eval_builtin_error: yaml: /);
   expect(call('yaml.is_valid', JSON.stringify(text))).toBe('false');
@@ -152,12 +235,27 @@ test('sets and keys that are no texts are written as JSON has them', () => {
   expect(JSON.parse(call('yaml.marshal', '{1:{"b","a"},{2}:set()}'))).toBe(text);
 });
 
+test.each([['!!timestamp 2020-01-01'], ['\ufeff\ufeffa']])(
+  '%j is refused, though OPA makes something of it',
+  (text) => {
+    expect(call('yaml.is_valid', JSON.stringify(text))).toBe('false');
+  },
+);
+
+test('a key has at most 1,024 characters, the last of them on its line', () => {
+  const longest = 'é'.repeat(1_024);
+  expect(call('yaml.unmarshal', JSON.stringify(`${longest}: 1`))).toBe(`{"${longest}":1}`);
+  expect(call('yaml.unmarshal', JSON.stringify(`${longest}é: 1`))).toMatch(/^eval_builtin_error: /);
+});
+
 test('aliases of aliases are too many values before they are expanded', () => {
   const lines = [
     'a0: &a0 [x, x]',
     ...Array.from({ length: 40 }, (_, at) => `a${at + 1}: &a${at + 1} [*a${at}, *a${at}]`),
   ];
-  expect(call('yaml.unmarshal', JSON.stringify(lines.join('\n')))).toBe('eval_builtin_error: yaml: too many values');
+  expect(call('yaml.unmarshal', JSON.stringify(lines.join('\n')))).toBe('eval_builtin_error: yaml: too many aliases');
+  const flat = JSON.stringify(`[${'a,'.repeat(200_000)}]`);
+  expect(call('yaml.unmarshal', flat)).toBe('eval_builtin_error: yaml: too many values');
 });
 
 test('documents that are nested too deep, and long ones, are refused or charged', () => {
@@ -165,5 +263,5 @@ test('documents that are nested too deep, and long ones, are refused or charged'
     /^eval_builtin_error: yaml: /,
   );
   const long = JSON.stringify('- a\n'.repeat(1_000));
-  expect(() => callBuiltin(YAML_BUILTINS, 'yaml.unmarshal', long, { steps: 1e6 })).toThrow(OutOfSteps);
+  expect(() => callBuiltin(YAML_BUILTINS, 'yaml.unmarshal', long, { steps: 1e5 })).toThrow(OutOfSteps);
 });

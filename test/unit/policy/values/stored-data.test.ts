@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { parseJson } from '../../../../src/policy/values/json.ts';
 import { entriesOf, isObject, memberOf } from '../../../../src/policy/values/object.ts';
 import { equal } from '../../../../src/policy/values/order.ts';
+import { plainData } from '../../../../src/policy/values/plain-data.ts';
 import { openStoredData, storeData } from '../../../../src/policy/values/stored-data.ts';
 import { StoredObject } from '../../../../src/policy/values/stored-object.ts';
 import { toRegoText } from '../../../../src/policy/values/text.ts';
@@ -91,6 +92,38 @@ describe('stored data', () => {
     }
     console.info(`${large} documents with something large`);
   });
+
+  test('are what JSON.parse gives, of which only what is looked at is parsed', () => {
+    const random = createRandom(seedOf('plain data'));
+    for (let count = 0; count < caseCount(60); count++) {
+      const text = drawDocument(random);
+      const plain = plainData(storeData(Buffer.from(text)));
+      expect(structuredClone(plain)).toEqual(JSON.parse(text));
+      expect(plain).toEqual(JSON.parse(text));
+    }
+    const large = `{"a": {"b": ${members(400)}, "__proto__": [${members(400)}]}, "c": 1}`;
+    const plain = plainData(storeData(Buffer.from(large)));
+    const inner = Object.getOwnPropertyDescriptor(plain, 'a')?.value;
+    expect(typeof Object.getOwnPropertyDescriptor(inner, 'b')?.get).toBe('function');
+    expect(inner.b).toBe(inner.b);
+    expect(plain).toEqual(JSON.parse(large));
+    expect(Object.getPrototypeOf(inner)).toBe(Object.prototype);
+  });
+
+  test('cannot be told from half a surrogate pair in a name above them', () => {
+    expect(plainData(storeData(Buffer.from(`{"\\ud800": ${members(400)}}`)))).toBeUndefined();
+  });
+
+  test.each(['', '{', '[', '[}', '{"a"', '{"a":', '{"a":1', '["a', '["\\', '{"a":[1,}', '{]', ':'])(
+    'are not looked for without end in %j, which is no JSON',
+    (text) => {
+      try {
+        storeData(Buffer.from(text));
+      } catch (error) {
+        expect(error).toBeInstanceOf(TypeError);
+      }
+    },
+  );
 
   test('cost what their small part costs', () => {
     const data = storeData(Buffer.from(`{"a": ${members(5000)}, "b": 1}`));
