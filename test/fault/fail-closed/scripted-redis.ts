@@ -34,7 +34,8 @@ export async function startScriptedRedis(): Promise<ScriptedRedis> {
     const dueMs = performance.now() + delayMs;
     const before = dueOf.get(socket) ?? Promise.resolve();
     const after = before.then(
-      () => new Promise<void>((resolve) => void timers.add(setTimeout(resolve, Math.max(0, dueMs - performance.now())))),
+      () =>
+        new Promise<void>((resolve) => void timers.add(setTimeout(resolve, Math.max(0, dueMs - performance.now())))),
     );
     dueOf.set(socket, after);
     void after.then(run);
