@@ -22,6 +22,7 @@ COPY bundles ./bundles
 USER 65532:65532
 EXPOSE 9191 8181 8282
 HEALTHCHECK --interval=10s --timeout=3s CMD ["node", "-e", "fetch('http://127.0.0.1:8282/health/live').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "/app/bin/sallyport.js"]
+# A sidecar has a core or two: threads of V8's own that collect for the workers would take them from requests.
+ENTRYPOINT ["node", "--v8-pool-size=1", "/app/bin/sallyport.js"]
 # A config of your own: the demo's is not in the image.
 CMD ["serve", "--config", "/etc/sallyport/sallyport.yaml"]

@@ -12,6 +12,7 @@ import { LINE } from './loop-probe.ts';
 import { DATA_BYTES, withManyTenants } from './many-tenants.ts';
 import type { Figures, Row, RowTools } from './row.ts';
 import { startTask, writeBytes } from './servers.ts';
+import { launchService } from './service-flags.ts';
 
 const CHECKS_PER_SECOND = 200;
 /** For how long a spare instance of the policy is made after it. */
@@ -46,15 +47,7 @@ export async function createActivationRow({ count, folder, started }: RowTools):
         },
         agent: { data_dir: own },
       },
-      launch: (file) => [
-        process.execPath,
-        '--import',
-        join(ROOT, 'test/bench/loop-probe.ts'),
-        join(ROOT, 'src/main.ts'),
-        'serve',
-        '--config',
-        file,
-      ],
+      launch: (file) => launchService(file, ['--import', join(ROOT, 'test/bench/loop-probe.ts')]),
     }),
   );
   const { program } = service;

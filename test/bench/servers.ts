@@ -9,6 +9,7 @@ import { ROOT, requireTool } from '../support/tools.ts';
 import type { LoadResult } from './latency.ts';
 import type { LoadAnswer, LoadOrder } from './load.ts';
 import type { Figures } from './row.ts';
+import { launchService, SERVICE_FLAGS } from './service-flags.ts';
 import type { TaskAnswer, TaskOrder } from './task.ts';
 
 /** A server under measurement: a process of its own. */
@@ -47,7 +48,7 @@ export async function startMeasuredService(
     eventsFile: join(own, 'events.jsonl'),
     ...(bundleFile === undefined ? {} : { bundleFile }),
   });
-  const service = await startService({ config: { ...config, ...sections } });
+  const service = await startService({ config: { ...config, ...sections }, launch: (file) => launchService(file) });
   return { pid: service.program.pid, port: (door) => service.port(door), stop: () => service.stop() };
 }
 
@@ -80,7 +81,7 @@ export interface Task {
 }
 
 export async function startTask(file: string, args: readonly string[]): Promise<Task> {
-  const child = fork(join(ROOT, 'test/bench', file), args);
+  const child = fork(join(ROOT, 'test/bench', file), args, { execArgv: [...SERVICE_FLAGS] });
   return {
     pid: child.pid ?? -1,
     run: async (order) => {

@@ -136,7 +136,7 @@ function told(outcome: Outcome, write: WriteEvent): Told {
   const headers = answer.okResponse?.headers ?? [];
   // `createWriteEvent` writes an object.
   const event = JSON.parse(write(outcome, 1).line) as Record<string, unknown>;
-  const ids = new RegExp([outcome.decisionId, event['reservation_id'] ?? outcome.decisionId].join('|'), 'g');
+  const ids = new RegExp(`${outcome.decisionId}|${String(event['reservation_id'])}`, 'g');
   const both = JSON.stringify([answer, event], (key, value: unknown) =>
     VARYING.has(key) ? '' : unnumbered(key, value),
   );
