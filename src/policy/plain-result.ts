@@ -1,5 +1,5 @@
 import { numberText, RegoNumber, toBigInt, toDouble } from './values/number.ts';
-import { define, entriesOf, isArray, isObject, objectOf, RegoObject } from './values/object.ts';
+import { define, entriesOf, isArray, isObject, objectOf } from './values/object.ts';
 import { RegoSet } from './values/set.ts';
 import { toRegoText } from './values/text.ts';
 import type { NumberValue, PlainObject, Value } from './values/value.ts';
@@ -42,17 +42,35 @@ function count(parts: number): void {
 function isPlain(value: Value): boolean {
   if (typeof value === 'string') return value.isWellFormed();
   if (typeof value !== 'object' || value === null) return true;
-  count(1);
   if (isArray(value)) {
-    count(value.length);
-    return value.every(isPlain);
+    count(1 + value.length);
+    for (let at = 0; at < value.length; at += 1) if (!isPlain(value[at] ?? null)) return false;
+    return true;
   }
-  if (value instanceof RegoNumber || value instanceof RegoSet || value instanceof RegoObject) return false;
+  if (!isPlainObject(value)) return false;
+  let parts = 1;
+  // All own: nothing that an object inherits can be listed.
   for (const key in value) {
-    count(1);
-    const member = Object.hasOwn(value, key) ? value[key] : undefined;
-    if (!key.isWellFormed() || (member !== undefined && !isPlain(member))) return false;
+    parts += 1;
+    if (!isPlainKey(key) || !isPlain(value[key] ?? null)) return false;
   }
+  count(parts);
+  return true;
+}
+
+/** Neither a number with digits of its own, nor a set, nor an object with other keys than texts. */
+function isPlainObject(value: object): value is PlainObject {
+  return Object.getPrototypeOf(value) === Object.prototype;
+}
+
+/** Keys that were well formed, each where its length and beginning put it: results have few different ones. */
+const plainKeys: (string | undefined)[] = Array.from({ length: 128 }, () => undefined);
+
+function isPlainKey(key: string): boolean {
+  const at = (key.length * 5 + key.charCodeAt(0)) & 127;
+  if (plainKeys[at] === key) return true;
+  if (!key.isWellFormed()) return false;
+  plainKeys[at] = key;
   return true;
 }
 
