@@ -170,7 +170,8 @@ export function inputsOf(random: Random, count: number, make: () => Value, near:
   const inputs: Value[] = [];
   while (inputs.length < count) {
     const last = inputs.at(-1);
-    inputs.push(last !== undefined && random.chance(0.5) ? near(last) : make());
+    // `null` is no input at all for OPA's server.
+    inputs.push((last !== undefined && random.chance(0.5) ? near(last) : make()) ?? {});
   }
   return inputs;
 }

@@ -112,8 +112,8 @@ function isAlike(js: Answer, wasm: Answer): boolean {
   return ourText(js) === ourText(wasm) || (js.kind === 'value' && normal(js) === normal(wasm));
 }
 
-/** Its own abort, and what its native builtins do to memory with an empty path: no answer, and so a denial. */
-const STOPS = ['aborted: ', 'memory access out of bounds'];
+/** Its own abort, and what traps in its native builtins (an empty path, a remainder of 0): no answer, and so a denial. */
+const STOPS = ['aborted: ', 'RuntimeError: '];
 
 /** A shape's text with one spelling for all numbers that are equal. */
 function byValue(text: string): string {
