@@ -1,3 +1,4 @@
+import { ownText } from '../decision/own-text.ts';
 import type { Inspected, MatchedRoute, Outcome } from '../decision/ports.ts';
 import type { Principal } from '../decision/principal.ts';
 
@@ -89,18 +90,13 @@ function toEntry(
   const { method, scheme } = 'unreadable' in request ? NOTHING_READ : request;
   return {
     route: inspected.route,
-    path: own(inspected.path),
-    method: own(method),
-    scheme: scheme && own(scheme),
-    host: inspected.host && own(inspected.host),
-    contentType: inspected.contentType && own(inspected.contentType),
-    place: { request: own(place.request), others: own(place.others) },
+    path: ownText(inspected.path),
+    method: ownText(method),
+    scheme: scheme && ownText(scheme),
+    host: inspected.host && ownText(inspected.host),
+    contentType: inspected.contentType && ownText(inspected.contentType),
+    place: { request: ownText(place.request), others: ownText(place.others) },
   };
 }
 
 const NOTHING_READ = { method: '', scheme: undefined };
-
-/** A copy: a text of a request is a slice of its message, which it would keep. */
-function own(text: string): string {
-  return Buffer.from(text).toString();
-}

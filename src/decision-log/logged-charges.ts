@@ -1,7 +1,9 @@
 import type { ChargeTerms } from '../decision/charge-terms.ts';
+import { ownText } from '../decision/own-text.ts';
 import type { Outcome } from '../decision/ports.ts';
 import { quoteSafe } from '../telemetry/json-line.ts';
 import { type AllowList, allowed } from './allow-list.ts';
+import { requiredLimits } from './logged-quota.ts';
 
 /** `charges` of an event: what the plans asked for, in their order, and which of them was taken. */
 export interface LoggedCharges {
@@ -27,7 +29,7 @@ export function keepsLimits(list: AllowList): boolean {
 /** The member with its comma; empty where it would be long, or where a name may not be logged. */
 export function writeCharges(outcome: Outcome, isConstant: IsConstant): string {
   const { plans = [], quota, inspected } = outcome;
-  const required = inspected?.kind === 'inspected' ? inspected.route?.requiredLimits : undefined;
+  const required = requiredLimits(inspected);
   const json = plansJson(plans, required, isConstant);
   if (json === '') return '';
   const taken = quota?.taken === true && quota.plan !== undefined ? `"plan":${quota.plan},` : '';
@@ -50,8 +52,7 @@ function plansJson(plans: Plans, required: readonly string[] | undefined, isCons
   const known = KNOWN.get(plans);
   if (known !== undefined && known.required === required && known.isConstant === isConstant) return known.json;
   const json = writePlans(plans, required, isConstant);
-  // A copy: in one piece, which an event is then made of.
-  if (Object.isFrozen(plans)) KNOWN.set(plans, { required, isConstant, json: Buffer.from(json).toString() });
+  if (Object.isFrozen(plans)) KNOWN.set(plans, { required, isConstant, json: ownText(json) });
   return json;
 }
 

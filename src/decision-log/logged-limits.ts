@@ -1,5 +1,6 @@
 import { UNITS } from '../decision/charge-terms.ts';
 import type { LimitState } from '../decision/charges.ts';
+import { ownText } from '../decision/own-text.ts';
 import { quoteSafe } from '../telemetry/json-line.ts';
 
 /**
@@ -27,7 +28,11 @@ export class LoggedLimits {
   toObject(): object {
     const limits: { [name: string]: object } = Object.create(null);
     for (const [at, state] of this.#states.entries()) {
-      limits[this.#names[at] ?? ''] = { ...state, kind: known(KINDS, state.kind), unit: known(UNIT_NAMES, state.unit) };
+      limits[this.#names[at] ?? ''] = {
+        ...state,
+        kind: knownText(KINDS, state.kind),
+        unit: knownText(UNIT_NAMES, state.unit),
+      };
     }
     return limits;
   }
@@ -64,17 +69,12 @@ function headOf(name: string, { kind, unit, limit }: LimitState): Head {
   if (known !== undefined && known.kind === kind && known.unit === unit && known.limit === limit) return known;
   const kindJson = KINDS.has(kind) ? `"kind":"${kind}",` : '';
   const unitJson = UNIT_NAMES.has(unit) ? `"unit":"${unit}",` : '';
-  const json = own(`${quoteSafe(name)}:{${kindJson}${unitJson}"limit":${number(limit)},"remaining":`);
-  const head = { kind, unit, limit, json, further: own(`,${json}`) };
+  const json = ownText(`${quoteSafe(name)}:{${kindJson}${unitJson}"limit":${number(limit)},"remaining":`);
+  const head = { kind, unit, limit, json, further: ownText(`,${json}`) };
   if (json.length > LONGEST_HEAD) return head;
   if (HEADS.size >= MAX_HEADS) HEADS.clear();
   HEADS.set(name, head);
   return head;
-}
-
-/** In one piece, which an event is then made of. */
-function own(text: string): string {
-  return Buffer.from(text).toString();
 }
 
 function flagsOf({ exceeded, shadow, verified }: LimitState): string {
@@ -88,7 +88,7 @@ function number(value: number): string {
   return Number.isFinite(value) ? String(value) : 'null';
 }
 
-function known(words: ReadonlySet<string>, word: string): string | undefined {
+function knownText(words: ReadonlySet<string>, word: string): string | undefined {
   return words.has(word) ? word : undefined;
 }
 

@@ -1,6 +1,6 @@
 import { CLIENT_ANSWERS, type ClientReason, type CoreCode, reasonOfStatus } from './errors.ts';
 import { type HeaderPairs, overlaid } from './header-changes.ts';
-import type { JsonObject } from './json.ts';
+import { isEmptyObject, type JsonObject } from './json.ts';
 import type { ResultShape } from './ports.ts';
 import type { QuotaNotice, ToldQuota } from './quota-headers.ts';
 import { isEnvoyStatus } from './status.ts';
@@ -200,13 +200,8 @@ function makeAllow(parts: VerdictParts, upstream: string | undefined, context: V
 
 /** Both, of which the second wins; itself where the other says nothing. */
 function merged(metadata: JsonObject, ours: JsonObject): JsonObject {
-  if (isEmpty(ours)) return metadata;
-  return isEmpty(metadata) ? ours : { ...metadata, ...ours };
-}
-
-function isEmpty(object: JsonObject): boolean {
-  for (const _ in object) return false;
-  return true;
+  if (isEmptyObject(ours)) return metadata;
+  return isEmptyObject(metadata) ? ours : { ...metadata, ...ours };
 }
 
 /** A header that is set replaces the client's; removing it too would take the policy's own away at some gateways. */

@@ -27,3 +27,9 @@ export type JsonObject = { readonly [key: string]: JsonValue | undefined };
 export function isObject(value: unknown): value is { readonly [key: string]: unknown } {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
+
+/** Whether it has no members, without a list of them. */
+export function isEmptyObject(object: JsonObject): boolean {
+  for (const _ in object) return false;
+  return true;
+}

@@ -1,3 +1,5 @@
+import { ownText } from './own-text.ts';
+
 type Fields = { readonly [key: string]: unknown };
 
 /** What charges were read as lately, by all that they say. */
@@ -92,7 +94,6 @@ function copyOf(charge: Fields): Fields {
   );
 }
 
-/** A text of a request is a slice of its message, which it would keep. */
 function own(value: unknown): unknown {
-  return typeof value === 'string' ? Buffer.from(value).toString() : value;
+  return typeof value === 'string' ? ownText(value) : value;
 }

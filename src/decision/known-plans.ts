@@ -1,5 +1,6 @@
 import type { ChargeTerms, Dimension } from './charge-terms.ts';
 import type { Charge, ChargePlan } from './charges.ts';
+import { ownText } from './own-text.ts';
 import type { Principal } from './principal.ts';
 
 /** The terms of plans, before the values of their keys are known. */
@@ -92,7 +93,6 @@ function isOf<Of>({ plans, varied }: Entry, lists: TermLists, read: ValueOf<Of>,
   return true;
 }
 
-/** A text of a request is a slice of its message, which it would keep. */
 function own({ terms, key }: Charge): Charge {
-  return { terms, key: key.map((value) => Buffer.from(value).toString()) };
+  return { terms, key: key.map(ownText) };
 }

@@ -1,5 +1,6 @@
 import type { CryptoKey } from 'jose';
 import type { AccessRequest } from '../decision/access-request.ts';
+import { ownText } from '../decision/own-text.ts';
 import type { Instant } from '../decision/ports.ts';
 import type { Credential, Peer, Principal } from '../decision/principal.ts';
 import { type Bearer, isToken68, parseBearer } from './bearer.ts';
@@ -238,8 +239,7 @@ function toPrincipal(verified: Verified, { header }: Bearer): Principal {
     issuer: issuer.settings.issuer,
     ...(kid === undefined ? {} : { keyId: kid }),
     header: 'authorization',
-    // A copy: a text of a request is a slice of its message, which it would keep.
-    presented: Buffer.from(header).toString(),
+    presented: ownText(header),
   });
   verified.presented = Object.freeze({ ...principal, credentials: Object.freeze([credential]) });
   return verified.presented;

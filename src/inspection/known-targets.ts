@@ -1,3 +1,4 @@
+import { ownText } from '../decision/own-text.ts';
 import type { Inference, MatchedRoute } from '../decision/ports.ts';
 import type { Principal } from '../decision/principal.ts';
 import { type CanonicalPath, canonicalPath } from './canonical-path.ts';
@@ -32,7 +33,7 @@ export class KnownTarget {
   keep(by: CompiledRoute, route: MatchedRoute): MatchedRoute {
     const { model } = route;
     this.#by = by;
-    this.#route = Object.freeze(model === undefined ? route : { ...route, model: own(model) });
+    this.#route = Object.freeze(model === undefined ? route : { ...route, model: ownText(model) });
     return this.#route;
   }
 }
@@ -54,7 +55,7 @@ export function createKnownTargets(): KnownTargets {
     get: (target) => (target.length > LONGEST ? undefined : targets.get(target)),
     add: (target) => {
       if (target.length > LONGEST || target.includes('?')) return;
-      const copy = own(target);
+      const copy = ownText(target);
       const canonical = canonicalPath(copy);
       if (isRefusal(canonical)) return;
       if (targets.size >= MOST) targets = new Map();
@@ -65,8 +66,3 @@ export function createKnownTargets(): KnownTargets {
 
 const LONGEST = 128;
 const MOST = 1024;
-
-/** A copy: a text of a request is a slice of its message, which it would keep. */
-function own(text: string): string {
-  return Buffer.from(text).toString();
-}

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { ownText } from '../decision/own-text.ts';
 
 /** Messages up to this size are made one string, of which each text is a slice; longer ones hold a body. */
 const LARGEST_WHOLE = 32 * 1024;
@@ -39,8 +40,8 @@ export class WireTexts {
     const known = NAMES[slot] ?? '';
     if (known.length === length && this.#is(known, from)) return known;
     const name = this.read(from, until);
-    // A copy: a slice would keep its whole message. Only what is ASCII can be compared byte by byte.
-    if (name?.length === length) NAMES[slot] = Buffer.from(name).toString();
+    // Only what is ASCII can be compared byte by byte.
+    if (name?.length === length) NAMES[slot] = ownText(name);
     return name;
   }
 

@@ -272,10 +272,8 @@ export function createLimiter(options: LimiterOptions): Limiter {
   };
 }
 
-function usedBy<T>(
-  result: LimiterResult | Promise<LimiterResult>,
-  use: (result: LimiterResult) => T | Promise<T>,
-): T | Promise<T> {
+/** What `use` makes of a result, in the very turn in which that is known. */
+export function usedBy<R, T>(result: R | Promise<R>, use: (result: R) => T | Promise<T>): T | Promise<T> {
   return result instanceof Promise ? result.then(use) : use(result);
 }
 

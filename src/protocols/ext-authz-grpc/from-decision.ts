@@ -1,6 +1,6 @@
 import { Allow, type Decision, type Deny, deny } from '../../decision/decision.ts';
 import type { HeaderPairs } from '../../decision/header-changes.ts';
-import type { JsonObject } from '../../decision/json.ts';
+import { isEmptyObject, type JsonObject } from '../../decision/json.ts';
 import { isEnvoyStatus } from '../../decision/status.ts';
 import { denialHeaders, problemBody } from '../../listener/problem.ts';
 import { WireWriter } from '../../listener/wire-writer.ts';
@@ -123,7 +123,7 @@ function writeMembers(writer: WireWriter, metadata: JsonObject): void {
   const members = clashes ? { ...metadata, decision_id: undefined, reservation_id: undefined } : metadata;
   writeStruct(writer, members);
   // What is frozen stands for many answers; that there is nothing to say is said as quickly as found.
-  if (!isEmpty(metadata) && Object.isFrozen(metadata)) {
+  if (!isEmptyObject(metadata) && Object.isFrozen(metadata)) {
     SHARED.set(
       metadata,
       written((one) => writeStruct(one, members)),
@@ -132,11 +132,6 @@ function writeMembers(writer: WireWriter, metadata: JsonObject): void {
 }
 
 const SHARED = new WeakMap<JsonObject, Uint8Array>();
-
-function isEmpty(object: JsonObject): boolean {
-  for (const _ in object) return false;
-  return true;
-}
 
 /** A message whose field 1 is a number: `google.rpc.Status`, `envoy.type.v3.HttpStatus`. */
 function writeNested(writer: WireWriter, field: number, value: number): void {

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { RequestHeaders } from '../../decision/access-request.ts';
+import { ownText } from '../../decision/own-text.ts';
 import { WireFault } from '../../listener/wire-fault.ts';
 import { fieldOf, textOf, type WireMessage } from '../../listener/wire-message.ts';
 import { HeaderMap, HeaderValue } from './check-request.ts';
@@ -87,8 +88,7 @@ const LONGEST_KEPT = 64;
 function isLowerCase(name: string): boolean {
   if (LOWER_CASE.has(name)) return true;
   if (!hasNoCapitals(name)) return false;
-  // A copy: the name is a slice of its message, which it would keep.
-  if (LOWER_CASE.size < MAX_LOWER_CASE && name.length <= LONGEST_KEPT) LOWER_CASE.add(Buffer.from(name).toString());
+  if (LOWER_CASE.size < MAX_LOWER_CASE && name.length <= LONGEST_KEPT) LOWER_CASE.add(ownText(name));
   return true;
 }
 

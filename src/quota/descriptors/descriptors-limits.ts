@@ -1,7 +1,7 @@
 import type { TakeRequest } from '../../decision/charges.ts';
 import type { Clock, Instant, Quota } from '../../decision/ports.ts';
 import type { BucketState } from '../bucket.ts';
-import type { Adjustment, LimiterResult, RepeatedResult, RepeatedTake } from '../limiter.ts';
+import { type Adjustment, type LimiterResult, type RepeatedResult, type RepeatedTake, usedBy } from '../limiter.ts';
 import type { DescriptorLimit, DescriptorTable } from './descriptors.ts';
 import { countRefused, lookAtRest } from './descriptors-debt.ts';
 import {
@@ -94,10 +94,7 @@ function onlyTakeOf(
   if (only === undefined || more.length > 0 || givenBack.length > 0) return undefined;
   const { request } = only;
   if (quota.repeated !== undefined) return quota.repeated(request);
-  return (use) => {
-    const result = quota.take(request, clock.now());
-    return result instanceof Promise ? result.then(use) : use(result);
-  };
+  return (use) => usedBy(quota.take(request, clock.now()), use);
 }
 
 function afterTake(

@@ -4,6 +4,7 @@ import {
   block,
   bool,
   createTexts,
+  dynamicCall,
   evaluatorOf,
   found,
   local,
@@ -35,29 +36,14 @@ const V: RawFunction = {
 
 describe('dynamic calls', () => {
   const asked = (name: string) => [
-    stmt('BlockStmt', {
-      blocks: [
-        block(
-          stmt('BlockStmt', {
-            blocks: [
-              block(
-                stmt('BlockStmt', {
-                  blocks: [
-                    block(
-                      stmt('CallDynamicStmt', { args: [0, 1], path: [text('g0'), text('p'), text(name)], result: 2 }),
-                      stmt('BreakStmt', { index: 1 }),
-                    ),
-                    block(stmt('AssignVarStmt', { source: text('none'), target: 2 }), stmt('BreakStmt', { index: 1 })),
-                  ],
-                }),
-                stmt('BreakStmt', { index: 2 }),
-              ),
-            ],
-          }),
-          stmt('NopStmt'),
-        ),
-      ],
-    }),
+    dynamicCall(
+      {
+        path: [text('g0'), text('p'), text(name)],
+        result: 2,
+        otherwise: stmt('AssignVarStmt', { source: text('none'), target: 2 }),
+      },
+      stmt('NopStmt'),
+    ),
     stmt('IsDefinedStmt', { source: 2 }),
   ];
 
@@ -78,36 +64,14 @@ describe('what is undefined behind a dynamic call', () => {
   const asked = (name: string): readonly RawStatement[] => [
     stmt('NotStmt', {
       block: block(
-        stmt('BlockStmt', {
-          blocks: [
-            block(
-              stmt('BlockStmt', {
-                blocks: [
-                  block(
-                    stmt('BlockStmt', {
-                      blocks: [
-                        block(
-                          stmt('CallDynamicStmt', {
-                            args: [0, 1],
-                            path: [text('g0'), text('p'), text(name)],
-                            result: 4,
-                          }),
-                          stmt('BreakStmt', { index: 1 }),
-                        ),
-                        block(
-                          stmt('DotStmt', { source: local(1), key: text(name), target: 4 }),
-                          stmt('BreakStmt', { index: 1 }),
-                        ),
-                      ],
-                    }),
-                    stmt('BreakStmt', { index: 2 }),
-                  ),
-                ],
-              }),
-              stmt('EqualStmt', { a: local(4), b: bool(true) }),
-            ),
-          ],
-        }),
+        dynamicCall(
+          {
+            path: [text('g0'), text('p'), text(name)],
+            result: 4,
+            otherwise: stmt('DotStmt', { source: local(1), key: text(name), target: 4 }),
+          },
+          stmt('EqualStmt', { a: local(4), b: bool(true) }),
+        ),
       ),
     }),
     stmt('AssignVarStmt', { source: text('not'), target: 2 }),

@@ -37,6 +37,24 @@ export function block(...stmts: readonly RawStatement[]): { readonly stmts: read
   return { stmts };
 }
 
+export interface RawDynamicCall {
+  /** Operands of the path whose function is called, with input and data alone. */
+  readonly path: readonly RawOperand[];
+  readonly result: number;
+  /** Where there is no such function. */
+  readonly otherwise: RawStatement;
+}
+
+/** What OPA plans around a call whose function is found at run time, and of what depends on it. */
+export function dynamicCall({ path, result, otherwise }: RawDynamicCall, ...then: readonly RawStatement[]) {
+  const called = [stmt('CallDynamicStmt', { args: [0, 1], path, result }), stmt('BreakStmt', { index: 1 })];
+  const choice = stmt('BlockStmt', {
+    blocks: [block(...called), block(otherwise, stmt('BreakStmt', { index: 1 }))],
+  });
+  const call = stmt('BlockStmt', { blocks: [block(choice, stmt('BreakStmt', { index: 2 }))] });
+  return stmt('BlockStmt', { blocks: [block(call, ...then)] });
+}
+
 /** Makes one plan: `text('x')` gives the operand of a constant, `texts.index('x')` its number. */
 export function createTexts() {
   const list: string[] = [];
