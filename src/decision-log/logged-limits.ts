@@ -40,14 +40,29 @@ export class LoggedLimits {
 
 /** One member of `limits`, with the comma before it unless it is the first: of pieces that are as long as they can be. */
 export function writeLimit(name: string, state: LimitState, first: boolean): string {
-  const { remaining, held, wait_ms: waitMs, reset_ms: resetMs } = state;
   const head = headOf(name, state);
-  const free =
-    held === 0 && waitMs === 0
-      ? ',"held":0,"wait_ms":0,"reset_ms":'
-      : `,"held":${number(held)},"wait_ms":${number(waitMs)},"reset_ms":`;
-  return (first ? head.json : head.further) + number(remaining) + free + number(resetMs) + flagsOf(state);
+  return (first ? head.json : head.further) + number(state.remaining) + tailOf(state);
 }
+
+/** What follows what is left. Nearly always it is one of a few texts. */
+function tailOf(state: LimitState): string {
+  const { held, wait_ms: waitMs, reset_ms: resetMs } = state;
+  if (held !== 0 || waitMs !== 0 || state.exceeded || state.shadow || state.verified !== true) return writeTail(state);
+  const known = FREE_TAILS[resetMs];
+  if (known !== undefined) return known;
+  const tail = writeTail(state);
+  if (Number.isInteger(resetMs) && resetMs >= 0 && resetMs < MAX_TAILS) FREE_TAILS[resetMs] = ownText(tail);
+  return tail;
+}
+
+function writeTail({ held, wait_ms: waitMs, reset_ms: resetMs, exceeded, shadow, verified }: LimitState): string {
+  const free = `,"held":${number(held)},"wait_ms":${number(waitMs)},"reset_ms":${number(resetMs)}`;
+  return `${free},"exceeded":${exceeded === true},"shadow":${shadow === true},"verified":${verified === true}}`;
+}
+
+/** Where nothing is held or waited for: by the milliseconds until all is there again. */
+const MAX_TAILS = 1024;
+const FREE_TAILS: (string | undefined)[] = Array.from({ length: MAX_TAILS }, () => undefined);
 
 interface Head {
   readonly kind: string;
@@ -76,13 +91,6 @@ function headOf(name: string, { kind, unit, limit }: LimitState): Head {
   HEADS.set(name, head);
   return head;
 }
-
-function flagsOf({ exceeded, shadow, verified }: LimitState): string {
-  if (exceeded === false && shadow === false && verified === true) return VERIFIED;
-  return `,"exceeded":${exceeded === true},"shadow":${shadow === true},"verified":${verified === true}}`;
-}
-
-const VERIFIED = ',"exceeded":false,"shadow":false,"verified":true}';
 
 function number(value: number): string {
   return Number.isFinite(value) ? String(value) : 'null';

@@ -3,7 +3,7 @@ import { invalidCharges } from './charge-fields.ts';
 import { type ChargeTerms, type Dimension, parseChargeTerms } from './charge-terms.ts';
 import { quoted } from './errors.ts';
 import { isObject } from './json.ts';
-import { findPlans, keepPlans } from './known-plans.ts';
+import { findPlans, findPlansOf, keepPlans } from './known-plans.ts';
 import type { Inspected } from './ports.ts';
 import type { Peer, Principal } from './principal.ts';
 
@@ -84,10 +84,12 @@ const MAX_PLANS = 8;
  * misread is a limit that does not hold.
  */
 export function parsePlans(value: unknown, facts: ChargeFacts): readonly ChargePlan[] {
+  const same = findPlansOf(facts.principal, value, keyValue, facts);
+  if (same !== undefined) return same;
   const lists = planLists(value);
   if (lists.length > MAX_PLANS) throw invalidCharges(`more than ${MAX_PLANS} plans`);
   const terms = lists.map(parseTerms);
-  const known = findPlans(facts.principal, terms, keyValue, facts);
+  const known = findPlans(facts.principal, value, terms, keyValue, facts);
   if (known !== undefined) return known;
   const plans: ChargePlan[] = [];
   for (const list of terms) plans.push(toPlan(list, facts));

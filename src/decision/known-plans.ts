@@ -9,21 +9,41 @@ export type TermLists = readonly (readonly ChargeTerms[])[];
 /** The value that a dimension has for these terms now; `undefined` where it has none. */
 export type ValueOf<Of> = (terms: ChargeTerms, dimension: Dimension, of: Of) => string | undefined;
 
+/** Plans that lately came of this very result for the same caller, if all values of their keys are as they were. */
+export function findPlansOf<Of>(
+  principal: Principal | undefined,
+  result: unknown,
+  read: ValueOf<Of>,
+  of: Of,
+): readonly ChargePlan[] | undefined {
+  if (principal === undefined || result === undefined) return undefined;
+  for (const entry of KNOWN.get(principal) ?? NONE) {
+    if (entry.result === result && isVariedAs(entry, read, of)) return entry.plans;
+  }
+  return undefined;
+}
+
 /**
  * Plans that lately came of the same terms for the same caller, if all values of their keys are as they were. Much is made
- * once of plans that requests share, which are frozen.
+ * once of plans that requests share, which are frozen; so is a result that requests share.
  */
 export function findPlans<Of>(
   principal: Principal | undefined,
+  result: unknown,
   lists: TermLists,
   read: ValueOf<Of>,
   of: Of,
 ): readonly ChargePlan[] | undefined {
-  const known = principal === undefined ? undefined : KNOWN.get(principal);
-  if (known === undefined) return undefined;
-  for (const entry of known) if (isOf(entry, lists, read, of)) return entry.plans;
+  if (principal === undefined) return undefined;
+  for (const entry of KNOWN.get(principal) ?? NONE) {
+    if (!isOf(entry, lists) || !isVariedAs(entry, read, of)) continue;
+    if (isFrozenThrough(result)) entry.result = result;
+    return entry.plans;
+  }
   return undefined;
 }
+
+const NONE: readonly Entry[] = [];
 
 /**
  * Keeps plans for a caller who stands for all his requests: one whose object is frozen, and so gone with what was
@@ -32,7 +52,7 @@ export function findPlans<Of>(
 export function keepPlans(principal: Principal | undefined, plans: readonly ChargePlan[]): readonly ChargePlan[] {
   if (principal === undefined || !isKept(plans) || !Object.isFrozen(principal)) return plans;
   const copy = Object.freeze(plans.map((plan) => Object.freeze(plan.map(own))));
-  KNOWN.set(principal, [toEntry(copy), ...(KNOWN.get(principal) ?? []).slice(0, MAX_PLANS_EACH - 1)]);
+  KNOWN.set(principal, [toEntry(copy), ...(KNOWN.get(principal) ?? NONE).slice(0, MAX_PLANS_EACH - 1)]);
   return copy;
 }
 
@@ -40,6 +60,8 @@ interface Entry {
   readonly plans: readonly ChargePlan[];
   /** Values that differ between requests of one caller. */
   readonly varied: readonly Varied[];
+  /** The frozen result that they came of last. */
+  result: unknown;
 }
 
 interface Varied {
@@ -56,7 +78,7 @@ function toEntry(plans: readonly ChargePlan[]): Entry {
       ),
     ),
   );
-  return { plans, varied };
+  return { plans, varied, result: undefined };
 }
 
 /** Whether the value says something of the principal and of nothing else. */
@@ -81,7 +103,7 @@ function isKept(plans: readonly ChargePlan[]): boolean {
   return charges > 0 && charges <= MAX_CHARGES;
 }
 
-function isOf<Of>({ plans, varied }: Entry, lists: TermLists, read: ValueOf<Of>, of: Of): boolean {
+function isOf({ plans }: Entry, lists: TermLists): boolean {
   if (plans.length !== lists.length) return false;
   for (let nth = 0; nth < plans.length; nth += 1) {
     const plan = plans[nth];
@@ -89,6 +111,16 @@ function isOf<Of>({ plans, varied }: Entry, lists: TermLists, read: ValueOf<Of>,
     if (plan === undefined || terms === undefined || plan.length !== terms.length) return false;
     for (let at = 0; at < plan.length; at += 1) if (plan[at]?.terms !== terms[at]) return false;
   }
+  return true;
+}
+
+/** What can still be changed in one of its parts may say something else when it is seen again. */
+function isFrozenThrough(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  return Object.isFrozen(value) && Object.values(value).every(isFrozenThrough);
+}
+
+function isVariedAs<Of>({ varied }: Entry, read: ValueOf<Of>, of: Of): boolean {
   for (const { terms, dimension, value } of varied) if (read(terms, dimension, of) !== value) return false;
   return true;
 }

@@ -1,3 +1,4 @@
+import type { ChargeTerms } from './charge-terms.ts';
 import type { ChargePlan, LimitState, QuotaState } from './charges.ts';
 import type { HeaderPairs } from './header-changes.ts';
 import type { JsonObject } from './json.ts';
@@ -157,10 +158,14 @@ export function nearestLimit(
   for (let at = 0; at < limits.length; at += 1) {
     const terms = texts.told[at]?.terms;
     const limit = limits[at];
-    if (limit === undefined || terms?.unit !== unit || terms.kind === 'concurrency') continue;
+    if (limit === undefined || terms === undefined || !hasOpenAiHeaders(terms, unit)) continue;
     if (nearest === undefined || part(limit) < part(nearest)) nearest = limit;
   }
   return nearest;
+}
+
+export function hasOpenAiHeaders({ unit, kind }: ChargeTerms, of: (typeof OPENAI_UNITS)[number]): boolean {
+  return unit === of && kind !== 'concurrency';
 }
 
 function part({ remaining, limit }: LimitState): number {

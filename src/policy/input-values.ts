@@ -1,9 +1,10 @@
-import { INPUT_MEMBERS, type InputMember, type PolicyInput } from '../decision/input.ts';
+import type { InputMember, PolicyInput } from '../decision/input.ts';
 import { type JsonObject, type JsonValue, RawJson } from '../decision/json.ts';
+import { inputParts, isJsonObject, memberOf, type Part } from './input-parts.ts';
 import type { Projection } from './projection.ts';
 import { parseJson } from './values/json.ts';
 import { numberOf, numberOfBigInt, numberOfDouble } from './values/number.ts';
-import { define, isInherited } from './values/object.ts';
+import { define } from './values/object.ts';
 import type { PlainObject, Value } from './values/value.ts';
 
 /** Makes `input` of a request's members. Throws a `TypeError` for what is no value of Rego. */
@@ -15,12 +16,9 @@ export type ReadInput = (input: PolicyInput) => PlainObject;
  */
 export function createInputReader(projection: Projection): ReadInput {
   const members: { readonly name: InputMember; readonly read: (value: JsonValue) => Value }[] = [];
-  for (const name of INPUT_MEMBERS) {
-    const projected = projection === 'whole' ? 'whole' : projection.members.get(name);
-    if (projected === undefined) continue;
-    const part = toPart(projected);
+  for (const { name, part, shared } of inputParts(projection)) {
     const read = part === 'whole' ? readWhole : (value: JsonValue): Value => readPart(value, part, 1);
-    members.push({ name, read: SHARED.has(name) ? onceEach(read) : read });
+    members.push({ name, read: shared ? onceEach(read) : read });
   }
   return (input) => {
     const object: { [name: string]: Value } = {};
@@ -31,9 +29,6 @@ export function createInputReader(projection: Projection): ReadInput {
     return object;
   };
 }
-
-/** What may be one frozen object for many requests; it never changes in any of its parts. */
-const SHARED: ReadonlySet<InputMember> = new Set(['route', 'identity']);
 
 function onceEach(read: (value: JsonValue) => Value): (value: JsonValue) => Value {
   const known = new WeakMap<object, Value>();
@@ -51,38 +46,18 @@ function readWhole(value: JsonValue): Value {
   return toValue(value, 1);
 }
 
-/** What an entrypoint can read of a value: all of it, or members by name. */
-type Part = 'whole' | readonly PartMember[];
-
-interface PartMember {
-  readonly name: string;
-  readonly part: Part;
-  /** Whether a prototype has the name too. */
-  readonly inherited: boolean;
-}
-
-function toPart(projection: Projection): Part {
-  if (projection === 'whole' || projection.members.size === 0) return 'whole';
-  return Array.from(projection.members, ([name, part]) => ({
-    name,
-    part: toPart(part),
-    inherited: isInherited(name),
-  }));
-}
-
 /** As deep as the other engine reads: an evaluation walks values by recursion. */
 const MAX_DEPTH = 512;
 
 function readPart(value: JsonValue, part: Exclude<Part, 'whole'>, depth: number): Value {
-  if (!isPlainObject(value)) return toValue(value, depth);
+  if (!isJsonObject(value)) return toValue(value, depth);
   const object: { [name: string]: Value } = {};
-  for (const { name, part: below, inherited } of part) {
-    // Only own members: `constructor` must not be found on a prototype.
-    const member = !inherited || Object.hasOwn(value, name) ? value[name] : undefined;
+  for (const below of part) {
+    const member = memberOf(value, below);
     if (member === undefined) continue;
-    const read = below === 'whole' ? toValue(member, depth + 1) : readPart(member, below, depth + 1);
-    if (inherited) define(object, name, read);
-    else object[name] = read;
+    const read = below.part === 'whole' ? toValue(member, depth + 1) : readPart(member, below.part, depth + 1);
+    if (below.inherited) define(object, below.name, read);
+    else object[below.name] = read;
   }
   return object;
 }
@@ -130,8 +105,4 @@ function readObject(object: JsonObject, depth: number): Value {
 
 function isList(value: JsonValue): value is readonly JsonValue[] {
   return Array.isArray(value);
-}
-
-function isPlainObject(value: JsonValue): value is JsonObject {
-  return typeof value === 'object' && value !== null && !isList(value) && !(value instanceof RawJson);
 }

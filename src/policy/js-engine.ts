@@ -7,6 +7,7 @@ import type { PolicyConfig } from './config.ts';
 import { createRandomness, type RandomFor } from './decision-randomness.ts';
 import { RenewedBudget } from './evaluation-budget.ts';
 import { createInputReader, type ReadInput } from './input-values.ts';
+import { createKnownResults, type KnownResults } from './known-results.ts';
 import { toPlain } from './plain-result.ts';
 import { createEvaluator, type EvaluationContext, type PlanEvaluator } from './plan/evaluator.ts';
 import { EvaluationFault } from './plan/fault.ts';
@@ -16,7 +17,7 @@ import { type PreparedPolicy, preparePolicy } from './prepared-policy.ts';
 import { projectedPaths } from './projection.ts';
 import { parseJson } from './values/json.ts';
 import { isObject, memberOf } from './values/object.ts';
-import type { PlainObject, Value } from './values/value.ts';
+import type { Value } from './values/value.ts';
 
 export interface JsEngineParts {
   readonly config: Pick<PolicyConfig, 'budget_ms' | 'decisions'>;
@@ -32,7 +33,7 @@ export interface JsEngineParts {
  */
 export function createJsEngine({ config, randomBytes, cpuMs }: JsEngineParts): PolicyEngine {
   const randomFor = createRandomness(randomBytes);
-  const { names, strict } = neededOf(config.decisions);
+  const { names, strict, charging } = neededOf(config.decisions);
   return {
     load: async (policy) => {
       const prepared = policy.prepared ?? preparePolicy(policy.plan);
@@ -42,7 +43,7 @@ export function createJsEngine({ config, randomBytes, cpuMs }: JsEngineParts): P
       const data = policy.dataValue ?? readData(policy);
       const evaluator = createEvaluator({ translation: prepared.translation, builtins: BUILTINS });
       const budget = new RenewedBudget({ cpuMs, budgetMs: config.budget_ms });
-      return toLoadedPolicy({ prepared, evaluator, data, strict, budget, randomFor });
+      return toLoadedPolicy({ prepared, evaluator, data, strict, charging, budget, randomFor });
     },
   };
 }
@@ -58,6 +59,8 @@ interface Entrypoint {
   readonly read: ReadInput;
   /** Whether a builtin that fails is a fault. */
   readonly strict: boolean;
+  /** `undefined` for what decides: no decision is remembered. */
+  readonly known: KnownResults | undefined;
 }
 
 interface LoadedParts {
@@ -65,14 +68,20 @@ interface LoadedParts {
   readonly evaluator: PlanEvaluator;
   readonly data: Value;
   readonly strict: ReadonlySet<string>;
+  readonly charging: ReadonlySet<string>;
   readonly budget: RenewedBudget;
   readonly randomFor: RandomFor;
 }
 
-function toLoadedPolicy({ prepared, evaluator, data, strict, budget, randomFor }: LoadedParts): LoadedPolicy {
+function toLoadedPolicy({ prepared, evaluator, data, strict, charging, budget, randomFor }: LoadedParts): LoadedPolicy {
   const entrypoints = new Map<string, Entrypoint>();
   for (const [name, projection] of prepared.projections) {
-    entrypoints.set(name, { name, read: createInputReader(projection), strict: strict.has(name) });
+    entrypoints.set(name, {
+      name,
+      read: createInputReader(projection),
+      strict: strict.has(name),
+      known: charging.has(name) ? createKnownResults(projection) : undefined,
+    });
   }
   const context = new Context(budget, randomFor);
   let overruns = 0;
@@ -107,7 +116,13 @@ function toLoadedPolicy({ prepared, evaluator, data, strict, budget, randomFor }
     entrypoints: prepared.entrypoints,
     evaluate: (name, input, at) => {
       const entrypoint = entrypointOf(name);
-      return answer(entrypoint, readInput(entrypoint.read, input), at);
+      const known = held === undefined ? undefined : entrypoint.known;
+      const found = known === undefined ? undefined : readInput(known.find, input);
+      if (found !== undefined) return { value: found.value, overBudget: false, steps: 0 };
+      const nth = known?.asked() ?? 0;
+      const answered = answer(entrypoint, readInput(entrypoint.read, input), at);
+      if (known !== undefined && evaluator.isRepeatable()) known.keep(answered.value, nth);
+      return answered;
     },
     evaluateText: (name, text, at) => {
       const entrypoint = entrypointOf(name);
@@ -147,7 +162,7 @@ class Context implements EvaluationContext {
 }
 
 /** A member of `input` may be a fault of its own (`malformed_request`); that one is passed on. */
-function readInput(read: ReadInput, input: PolicyInput): PlainObject {
+function readInput<Read>(read: (input: PolicyInput) => Read, input: PolicyInput): Read {
   try {
     return read(input);
   } catch (thrown) {

@@ -4,14 +4,21 @@ import { FORBIDDEN_BUILTINS, PolicyLoadError } from './policy-engine.ts';
 
 type Decisions = PolicyConfig['decisions'];
 
-/** What local config needs of a policy, and which of it runs with strict errors: the limits. */
-export function neededOf(decisions: Decisions): {
+/** What local config needs of a policy. */
+export interface Needed {
   readonly names: readonly string[];
+  /** What runs with strict errors: the limits. */
   readonly strict: ReadonlySet<string>;
-} {
+  /** What only names charges, and decides nothing. */
+  readonly charging: ReadonlySet<string>;
+}
+
+export function neededOf(decisions: Decisions): Needed {
   const all = Object.values(decisions);
   const limits = all.flatMap((each) => (each.limits === undefined ? [] : [each.limits]));
-  return { names: [...all.map(({ decision }) => decision), ...limits], strict: new Set(limits) };
+  const deciding = all.map(({ decision }) => decision);
+  const charging = limits.filter((name) => !deciding.includes(name));
+  return { names: [...deciding, ...limits], strict: new Set(limits), charging: new Set(charging) };
 }
 
 /** Throws `forbidden_builtin`. */

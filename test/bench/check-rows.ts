@@ -30,18 +30,20 @@ export function createCheckRows(tools: RowTools): Readonly<Record<CheckRowName, 
     return service;
   };
 
-  function grpc(server: Measured, files: readonly string[], wanted: 'echo' | 'allow' | 'deny', calls: number): Row {
+  function grpc(
+    server: Measured,
+    files: readonly string[],
+    wanted: 'echo' | 'allow' | 'deny',
+    calls: number,
+    leadIn?: number,
+  ): Row {
     return {
-      measure: (round) =>
-        measureLoad(tools.load, server, {
-          kind: 'http2',
-          port: server.port('ext_authz_grpc'),
-          headers: GRPC_HEADERS,
-          bodiesFile: files[round % files.length] ?? '',
-          count: calls,
-          concurrency: CONCURRENCY,
-          wanted,
-        }),
+      measure: (round) => {
+        const port = server.port('ext_authz_grpc');
+        const bodiesFile = files[round % files.length] ?? '';
+        const how = { headers: GRPC_HEADERS, count: calls, concurrency: CONCURRENCY, wanted } as const;
+        return measureLoad(tools.load, server, { kind: 'http2', port, bodiesFile, ...how }, leadIn);
+      },
     };
   }
 
@@ -93,7 +95,7 @@ export function createCheckRows(tools: RowTools): Readonly<Record<CheckRowName, 
           ),
         );
       }
-      return { ...grpc(await theService(), files, 'allow', calls), warmsOnce: true };
+      return { ...grpc(await theService(), files, 'allow', calls, 0), warmsOnce: true };
     },
     http_check_warm_token: async () => {
       const { token } = await prepared();

@@ -12,7 +12,7 @@ const TWO_LIMITS = ['client-rps', 'tenant-rps'] as const;
 /** Of an infer call each; only the first of these routes requires limits. */
 const PATHS = { limited: '/tenant-a/llama-3-8b/limited', unlimited: '/tenant-a/llama-3-8b/unlimited' } as const;
 /** Load goes to the two routes in turns, so that what else the machine does weighs on both alike. */
-const SLICES = 6;
+const SLICES = 12;
 
 /**
  * What two limits add to a Check: calls to a route that requires two, and to one that requires none, of one service.
@@ -36,7 +36,7 @@ export function createLimitRows(tools: RowTools): Readonly<Record<LimitRowName, 
       startMeasuredService(folder, issuer, { bundleFile: await bundleFile(), sections: { quota } }),
     );
     const redis = valkey === undefined ? {} : { redisPid: valkey.program().pid };
-    const calls = Math.round(count(12_000) / SLICES);
+    const calls = Math.round(count(24_000) / SLICES);
     const measure = (bodiesFile: string): Promise<Figures> =>
       measureLoad(
         load,

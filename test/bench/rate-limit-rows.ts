@@ -11,6 +11,7 @@ import { GRPC_HEADERS } from './calls.ts';
 import { toGrpcFrame } from './check-message.ts';
 import { CONCURRENCY, measureLoad, type Row, type RowTools } from './row.ts';
 import { type Measured, writeBytes } from './servers.ts';
+import { launchService } from './service-flags.ts';
 import { quotaOnRedis, startedValkey } from './valkey.ts';
 
 export type RateLimitRowName = 'rls_sallyport' | 'rls_envoy_ratelimit';
@@ -99,6 +100,7 @@ async function startOurs({ url }: ValkeyServer, limitsFile: string): Promise<Mea
       },
       quota: quotaOnRedis(url),
     },
+    launch: (file) => launchService(file),
   });
   return { pid: service.program.pid, port: (door) => service.port(door), stop: () => service.stop() };
 }

@@ -3,7 +3,7 @@ import { chmod, chown, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { SERVICE_FLAGS } from '../bench/service-flags.ts';
+import { SERVICE_FLAGS, START_SCRIPT } from '../bench/service-flags.ts';
 import { execForm, lastOf, parseDockerfile } from '../support/dockerfile.ts';
 import { ask } from '../support/http-client.ts';
 import { type BuildUser, buildImage, makeReadOnly, makeWritable } from '../support/image-build.ts';
@@ -36,7 +36,7 @@ describe('the Dockerfile', () => {
     const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
     const flags = command.slice(1, command.indexOf('/app/bin/sallyport.js'));
     expect(flags).toEqual(SERVICE_FLAGS);
-    expect(manifest.scripts.start).toBe(`node ${SERVICE_FLAGS.join(' ')} src/main.ts serve --config sallyport.yaml`);
+    expect(manifest.scripts.start).toBe(START_SCRIPT);
   });
 
   test('runs in exec form a config that is mounted, and holds no other', () => {

@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import type { DecisionEvent } from '../../src/decision-log/event.ts';
-import { SERVICE_FLAGS } from '../bench/service-flags.ts';
+import { START_SCRIPT } from '../bench/service-flags.ts';
 import { decodeCheckResponse } from '../support/ext-authz-proto.ts';
 import { createCheckClient } from '../support/grpc-client.ts';
 import { ask } from '../support/http-client.ts';
@@ -147,9 +147,9 @@ function shippedOnFreePorts(folder: string): string {
 function startCommand(configFile: string): readonly string[] {
   // package.json is npm's, and has this script.
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: { start: string } };
-  expect(scripts.start).toBe(`node ${SERVICE_FLAGS.join(' ')} src/main.ts serve --config sallyport.yaml`);
+  expect(scripts.start).toBe(START_SCRIPT);
   const words = scripts.start.split(' ').map((word) => (word === 'sallyport.yaml' ? configFile : word));
-  return words.map((word) => (word === 'node' ? process.execPath : word));
+  return ['env', ...words.map((word) => (word === 'node' ? process.execPath : word))];
 }
 
 function curlLines(program: Program): readonly string[] {

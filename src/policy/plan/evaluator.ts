@@ -28,6 +28,8 @@ export interface PlanEvaluator {
    * is the same object. Throws an {@link EvaluationFault}, or what the budget throws.
    */
   evaluate(entrypoint: string, input: Value | undefined, data: Value, context: EvaluationContext): readonly Value[];
+  /** Whether nothing but input and data, under the same strictness, decided the evaluation that ended last. */
+  isRepeatable(): boolean;
   /** V8's compiled form of what ran so far, for `cachedData`. */
   createCachedData(): Uint8Array;
 }
@@ -67,6 +69,7 @@ export function createEvaluator({ translation, builtins, cachedData }: Evaluator
   }
   return {
     entrypoints: translation.entrypoints,
+    isRepeatable: () => !runtime.differed,
     createCachedData: () => script.createCachedData(),
     evaluate(entrypoint, input, data, context) {
       const plan = byEntrypoint.get(entrypoint);
@@ -92,6 +95,7 @@ function evaluate(
   meter.steps = budget.steps;
   meter.budget = budget;
   runtime.observer = observer;
+  runtime.differed = false;
   const results: Value[] = [];
   runtime.results = results;
   enter(worlds.input, worlds.data, strict);

@@ -10,7 +10,7 @@ export interface FunctionFacts {
 }
 
 /** Builtins of the clock, of chance, and with effects. */
-const PER_EVALUATION: ReadonlySet<string> = new Set([
+export const PER_EVALUATION: ReadonlySet<string> = new Set([
   'crypto.x509.parse_and_verify_certificates',
   'crypto.x509.parse_and_verify_certificates_with_options',
   'http.send',

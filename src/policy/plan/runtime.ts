@@ -8,6 +8,7 @@ import type { Value } from '../values/value.ts';
 import { type Direct, directForm } from './direct-builtins.ts';
 import { conflictFault, EvaluationFault, internalFault } from './fault.ts';
 import * as generated from './generated-values.ts';
+import { PER_EVALUATION } from './plan-facts.ts';
 import { choose, createTable, slotOf, templateOf } from './rule-index-table.ts';
 import type { RuntimeName } from './source.ts';
 import type { Constant, Translation } from './translation.ts';
@@ -37,6 +38,8 @@ export interface Runtime {
   /** The result set of the evaluation. */
   results: Value[];
   observer: PlanObserver | undefined;
+  /** Whether the evaluation asked for what differs between two of the same input and data. */
+  differed: boolean;
   /** Puts a function where dynamic calls find it. */
   readonly register: (path: readonly string[], takes: number, callee: PlanFunction) => void;
 }
@@ -66,10 +69,15 @@ export function createRuntime(translation: Translation, builtins: Builtins): Run
     worlds,
     results: [],
     observer: undefined,
+    differed: false,
     register: (path, takes, callee) => register(functions, path, takes === 2 ? callee : NOT_CALLABLE),
     names: {
       constant: (index: number) => constantValue(at(translation.constants, index)),
-      builtin: (index: number) => bound(at(translation.builtins, index), builtins, context),
+      builtin: (index: number) => {
+        const name = at(translation.builtins, index);
+        const called = bound(name, builtins, context);
+        return PER_EVALUATION.has(name) ? differing(runtime, called) : called;
+      },
       table: (index: number) => createTable(at(translation.tables, index), memberValue),
       choose,
       slot: slotOf,
@@ -172,6 +180,13 @@ function bound(name: string, builtins: Builtins, context: BuiltinContext): Direc
     }
   };
   return directForm(name, called) ?? called;
+}
+
+function differing(runtime: Pick<Runtime, 'differed'>, called: Direct): Direct {
+  return (a, b, c, d) => {
+    runtime.differed = true;
+    return called(a, b, c, d);
+  };
 }
 
 /** Lists of many keys cost as much where the first of them is all that a policy looks at. */

@@ -65,7 +65,8 @@ export const RESERVATION_WORDS: number = RESERVATION_HEAD_WORDS + HELD_WORDS * M
 /** Lock 0 is taken before all others by whatever reads or writes reservations, the last one after all others. */
 export const RESERVATION_LOCK = 0;
 const ID_LOCKS = 256;
-const MOST_GROUPS = 256;
+/** So many that two threads seldom want the same lock: to have it from another core costs as much as half a take. */
+const MOST_GROUPS = 2048;
 const NODES_PER_RESERVATION = 4;
 
 export interface MemoryTableOptions {

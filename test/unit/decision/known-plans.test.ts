@@ -127,3 +127,111 @@ describe('plans of one verified caller', () => {
     expect(missingLimits(plans, ['known-plans'])).toEqual([]);
   });
 });
+
+/** As the policy engine hands out what it remembers: one object, frozen in all its parts. */
+function shared(...charges: readonly object[]): readonly object[] {
+  return freeze(structuredClone(charges));
+}
+
+function freeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) Object.values(value).forEach(freeze);
+  return Object.freeze(value);
+}
+
+/** Counts what is looked at of a result, of which nothing changes. */
+function watched(result: readonly object[]) {
+  const looked = { times: 0 };
+  const proxy = new Proxy(result, {
+    get: (target, name) => {
+      looked.times += 1;
+      return Reflect.get(target, name);
+    },
+  });
+  return { proxy, looked };
+}
+
+describe('plans of one result that requests share', () => {
+  test('are found without a look at it, once they came of it for this caller', () => {
+    const caller = verified();
+    const { proxy, looked } = watched(shared({ ...CHARGE, name: 'shared' }));
+    const plans = [0, 1, 2].map(() => parsePlans(proxy, facts(caller)));
+    const before = looked.times;
+    expect(before).toBeGreaterThan(0);
+    expect(parsePlans(proxy, facts(caller))).toBe(plans[0]);
+    expect(looked.times).toBe(before);
+    parsePlans(proxy, facts(verified()));
+    expect(looked.times).toBeGreaterThan(before);
+  });
+
+  test.each<[string, Partial<ChargeFacts>, string]>([
+    ['method', { method: 'GET' }, 'GET'],
+    ['route', { inspected: inspected({ route: route('b') }) }, 'route-b'],
+    ['model', { inspected: inspected({ route: route('b') }) }, 'b'],
+    ['operation', { inspected: inspected({ route: { ...route('a'), operation: 'chat' } }) }, 'chat'],
+    ['address', { inspected: inspected({ network: { client_ip: '203.0.113.8' } }) }, '203.0.113.8'],
+    ['country', { inspected: inspected({ network: { country: 'FR' } }) }, 'FR'],
+    ['peer', { peer: { ...PEER, spiffeId: 'spiffe://a/two' } }, 'spiffe://a/two'],
+  ])('have another key with another %s, and none where it is not verified', (dimension, parts, value) => {
+    const caller = verified();
+    const result = shared({ ...CHARGE, name: `shared-by-${dimension}`, key: [dimension] });
+    const before = [0, 1, 2].map(() => parsePlans(result, facts(caller)))[2];
+    const without = facts(caller, { inspected: inspected({ route: null, network: {} }), peer: null });
+    for (let round = 0; round < 3; round += 1) {
+      expect(parsePlans(result, facts(caller, parts))[0]?.[0]?.key).toEqual([value]);
+      expect(parsePlans(result, facts(caller))).toEqual(before);
+      // Every request has a method.
+      if (dimension !== 'method') expect(() => parsePlans(result, without)).toThrow('has not verified the dimension');
+    }
+  });
+
+  test('are each caller’s own, also where two are given one result', () => {
+    const result = shared({ ...CHARGE, name: 'shared-by-callers', key: ['principal', 'tenant', 'key_id', 'tier'] });
+    const callers = [verified(), verified({ subject: 'other' }), verified({ tenant: 'tenant-b' }), { ...verified() }];
+    const rounds = [0, 1, 2].map(() => callers.map((caller) => parsePlans(result, facts(caller))));
+    expect(rounds[2]).toEqual(rounds[0]);
+    expect(new Set(rounds[2]).size).toBe(4);
+    expect(() => parsePlans(result, facts(undefined))).toThrow('has not verified the dimension');
+  });
+
+  test('are those of each of several results that take turns', () => {
+    const caller = verified();
+    const results = [1, 2, 3].map((cost) => shared({ ...CHARGE, name: 'shared-in-turns', cost }));
+    for (let round = 0; round < 4; round += 1) {
+      for (const [at, result] of results.entries()) {
+        expect(parsePlans(result, facts(caller))[0]?.[0]?.terms.cost).toBe(at + 1);
+      }
+    }
+  });
+
+  test.each<[string, (result: readonly object[]) => readonly object[]]>([
+    ['nothing of it is frozen', (result) => result],
+    ['it alone is frozen', (result) => Object.freeze(result)],
+    [
+      'its charges are frozen and their keys are not',
+      (result) => Object.freeze(result.map((one) => Object.freeze(one))),
+    ],
+  ])('are read again where %s', (_, share) => {
+    const caller = verified();
+    const { proxy, looked } = watched(share(structuredClone([{ ...CHARGE, name: 'half-frozen' }])));
+    for (let nth = 0; nth < 4; nth += 1) {
+      const before = looked.times;
+      parsePlans(proxy, facts(caller));
+      expect(looked.times).toBeGreaterThan(before);
+    }
+  });
+
+  test('are what a result says that was changed in one of its parts', () => {
+    const caller = verified();
+    const charge = structuredClone({ ...CHARGE, name: 'changed' });
+    const result = Object.freeze([charge]);
+    for (let nth = 0; nth < 4; nth += 1) parsePlans(result, facts(caller));
+    charge.cost = 5;
+    expect(parsePlans(result, facts(caller))[0]?.[0]?.terms.cost).toBe(5);
+  });
+
+  test.each([undefined, null, 0, 'a', [[]], {}])('are none of %j', (result) => {
+    const caller = verified();
+    parsePlans(shared({ ...CHARGE, name: 'beside-no-result' }), facts(caller));
+    expect(() => parsePlans(result, facts(caller))).toThrow(expect.objectContaining({ code: 'invalid_charges' }));
+  });
+});

@@ -52,6 +52,25 @@ function stateOf(random: Random, plan: ChargePlan): { readonly [name: string]: L
   return Object.fromEntries(limits);
 }
 
+/** With some numbers that differ by little. */
+function nearly(
+  random: Random,
+  limits: { readonly [name: string]: LimitState },
+): { readonly [name: string]: LimitState } {
+  const near = (value: number): number => (random.chance(0.5) ? value : Math.max(0, value + random.below(3) - 1));
+  return Object.fromEntries(
+    Object.entries(limits).map(([name, state]) => [
+      name,
+      {
+        ...state,
+        limit: Math.max(1, near(state.limit)),
+        remaining: near(state.remaining),
+        reset_ms: near(state.reset_ms),
+      },
+    ]),
+  );
+}
+
 describe('headers of a quota', () => {
   test('are written to the byte as those that the notice lists', () => {
     const random = createRandom(seedOf('quota headers'));
@@ -59,16 +78,21 @@ describe('headers of a quota', () => {
     let told = 0;
     for (let nth = 0; nth < count; nth += 1) {
       const plan = planOf(random, nth);
-      const notice = toQuotaNotice([plan], { plan: 0, taken: true, limits: stateOf(random, plan) }, undefined);
-      if (notice.told === undefined) {
-        expect(notice.headers).toEqual([]);
-        continue;
-      }
-      told += 1;
-      const { told: quota, headers } = notice;
-      const listed = written((writer) => writeHeaders(writer, FIELD, headers));
-      for (let time = 0; time < 2; time += 1) {
-        expect(written((writer) => writeQuotaHeaders(writer, FIELD, quota))).toEqual(listed);
+      // One after the other under the same terms, some of them with numbers that are as long as those before.
+      let state = stateOf(random, plan);
+      for (let time = 0; time < 6; time += 1) {
+        const notice = toQuotaNotice([plan], { plan: 0, taken: true, limits: state }, undefined);
+        if (notice.told === undefined) {
+          expect(notice.headers).toEqual([]);
+          break;
+        }
+        told += 1;
+        const { told: quota, headers } = notice;
+        const listed = written((writer) => writeHeaders(writer, FIELD, headers));
+        for (let again = 0; again < 2; again += 1) {
+          expect(written((writer) => writeQuotaHeaders(writer, FIELD, quota))).toEqual(listed);
+        }
+        state = random.chance(0.3) ? stateOf(random, plan) : nearly(random, state);
       }
     }
     expect(told).toBeGreaterThan(count / 3);
