@@ -30,20 +30,18 @@ export function createCheckRows(tools: RowTools): Readonly<Record<CheckRowName, 
     return service;
   };
 
-  function grpc(
-    server: Measured,
-    files: readonly string[],
-    wanted: 'echo' | 'allow' | 'deny',
-    calls: number,
-    leadIn?: number,
-  ): Row {
+  function grpc(server: Measured, files: readonly string[], wanted: 'echo' | 'allow' | 'deny', calls: number): Row {
     return {
-      measure: (round) => {
-        const port = server.port('ext_authz_grpc');
-        const bodiesFile = files[round % files.length] ?? '';
-        const how = { headers: GRPC_HEADERS, count: calls, concurrency: CONCURRENCY, wanted } as const;
-        return measureLoad(tools.load, server, { kind: 'http2', port, bodiesFile, ...how }, leadIn);
-      },
+      measure: (round) =>
+        measureLoad(tools.load, server, {
+          kind: 'http2',
+          port: server.port('ext_authz_grpc'),
+          headers: GRPC_HEADERS,
+          bodiesFile: files[round % files.length] ?? '',
+          count: calls,
+          concurrency: CONCURRENCY,
+          wanted,
+        }),
     };
   }
 
@@ -95,7 +93,7 @@ export function createCheckRows(tools: RowTools): Readonly<Record<CheckRowName, 
           ),
         );
       }
-      return { ...grpc(await theService(), files, 'allow', calls, 0), warmsOnce: true };
+      return { ...grpc(await theService(), files, 'allow', calls), warmsOnce: true };
     },
     http_check_warm_token: async () => {
       const { token } = await prepared();

@@ -37,17 +37,8 @@ export interface Watched {
   readonly redisPid?: number;
 }
 
-/** Of the calls that are measured, how many go before them: while a server idles V8 gives up what it needs next. */
-const LEAD_IN = 0.1;
-
-/** One round of load on a server, and what it cost. Without a `leadIn` where a call is what it is only the first time. */
-export async function measureLoad(
-  load: LoadGenerator,
-  { pid, redisPid }: Watched,
-  order: LoadOrder,
-  leadIn = LEAD_IN,
-): Promise<Figures> {
-  if (leadIn > 0) await load.run({ ...order, count: Math.ceil(order.count * leadIn) });
+/** One round of load on a server, and what it cost. */
+export async function measureLoad(load: LoadGenerator, { pid, redisPid }: Watched, order: LoadOrder): Promise<Figures> {
   const before = cpuMicroseconds(pid);
   const redisBefore = redisPid === undefined ? 0 : cpuMicroseconds(redisPid);
   const result = await load.run(order);
