@@ -96,6 +96,27 @@ describe('the history checker', () => {
     else expect(faults.join('; ')).toMatch(fault);
   });
 
+  test.each<readonly [string, number, number, readonly Told[], RegExp | undefined]>([
+    ['passes what gave back where nothing was written yet', 0, -3, [told(2, 3, 1)], undefined],
+    ['passes what gave back while the first was written', 1, -3, [told(0, 5, 1)], undefined],
+    [
+      'catches what gave back later and is not there',
+      2,
+      -1,
+      [told(0, 1, 1), told(4, 5, 2)],
+      /charge .* not written yet/,
+    ],
+    ['catches a charge before all others that is not there', 0, 3, [told(2, 3, 1)], /charge .* not written yet/],
+  ])('%s', (_title, startUs, cost, history, fault) => {
+    const given: RecordedOperation = {
+      ...toOperation(told(startUs, startUs + 1, 0), 9),
+      step: { kind: 'charge', charges: [{ ...chargeOf('one'), cost }] },
+    };
+    const { faults } = checkHistory([given, ...history.map(toOperation)], { oneClock: false });
+    if (fault === undefined) expect(faults).toEqual([]);
+    else expect(faults.join('; ')).toMatch(fault);
+  });
+
   test('catches two buckets whose orders contradict each other', () => {
     const take = (client: number, first: number, second: number): RecordedOperation => ({
       ...toOperation(told(0, 9, first), client),

@@ -4,7 +4,6 @@ import type { BucketEvent, BucketHistory } from './bucket-events.ts';
 import {
   compare,
   copyBucket,
-  deadlineOf,
   describe,
   isSame,
   knownMoments,
@@ -12,6 +11,7 @@ import {
   perform,
   renewalsIn,
   startOf,
+  toDeadlines,
   within,
 } from './bucket-steps.ts';
 import type { Span } from './history.ts';
@@ -48,7 +48,7 @@ export function replayBucket({ terms, writes, reads, hidden }: BucketHistory): R
   let last = 0;
   for (const versions of [writeOf, readsOf]) for (const version of versions.keys()) last = Math.max(last, version);
   const groups = [...hidden].sort((one, other) => startOf(one) - startOf(other));
-  const deadlines = groups.map(deadlineOf);
+  const deadlines = toDeadlines(writes, groups);
   const lastEnds = groups.map(({ events }) => Math.max(...events.map(({ endUs }) => endUs)));
   const renewalsOf = renewalsIn(groups);
   const { earliest, latest } = knownMoments(last, writeOf, readsOf);

@@ -95,11 +95,31 @@ export function knownMoments(
   return { earliest, latest };
 }
 
+/** By when each must have been written. What gives back may be nothing to a store where nothing was written before. */
+export function toDeadlines(writes: readonly BucketEvent[], groups: readonly HiddenWrite[]): readonly number[] {
+  const charges = groups.flatMap(({ events: [first], optional }) =>
+    first === undefined || optional || isGivingBack(first) ? [] : [first],
+  );
+  const firstUs = [...writes, ...charges].reduce(
+    (least, { endUs }) => Math.min(least, endUs),
+    Number.POSITIVE_INFINITY,
+  );
+  return groups.map((group) => {
+    const [first] = group.events;
+    const isNothing = first !== undefined && isGivingBack(first) && first.startUs <= firstUs;
+    return isNothing ? Number.POSITIVE_INFINITY : deadlineOf(group);
+  });
+}
+
+function isGivingBack({ action }: BucketEvent): boolean {
+  return action.kind === 'charge' && action.charge.cost < 0;
+}
+
 /**
  * By when one of the events has taken place. Of several releases that overlap one may have been told that it is done
  * because another is at it.
  */
-export function deadlineOf({ events, optional }: HiddenWrite): number {
+function deadlineOf({ events, optional }: HiddenWrite): number {
   if (optional) return Number.POSITIVE_INFINITY;
   const firstUs = Math.min(...events.map(({ endUs }) => endUs));
   const overlapping = events.filter(({ startUs, endUs }) => startUs <= firstUs && endUs !== Number.POSITIVE_INFINITY);
