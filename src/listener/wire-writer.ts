@@ -54,22 +54,7 @@ export class WireWriter {
   /** The digits of a whole number from 0 to 2^53 - 1: a part of a text. */
   digits(value: number): void {
     this.reserve(MAX_DIGITS);
-    const { buffer } = this;
-    let { at } = this;
-    let rest = value;
-    // Beyond 31 bits every division is one of doubles.
-    while (rest >= MANY) {
-      const tenth = Math.floor(rest / 10);
-      buffer[--at] = ZERO + (rest - tenth * 10);
-      rest = tenth;
-    }
-    let small = rest | 0;
-    do {
-      const tenth = (small / 10) | 0;
-      buffer[--at] = ZERO + (small - tenth * 10);
-      small = tenth;
-    } while (small > 0);
-    this.at = at;
+    this.at = putDigits(this.buffer, value, this.at);
   }
 
   /** A number from 0 to 2^32 - 1, a flag or an enum. */
@@ -127,6 +112,25 @@ export class WireWriter {
     this.at = grown.length - written;
     this.buffer = grown;
   }
+}
+
+/** Puts the digits of a whole number from 0 to 2^53 - 1 before `end`; answers where they begin. */
+export function putDigits(bytes: Uint8Array, value: number, end: number): number {
+  let at = end;
+  let rest = value;
+  // Beyond 31 bits every division is one of doubles.
+  while (rest >= MANY) {
+    const tenth = Math.floor(rest / 10);
+    bytes[--at] = ZERO + (rest - tenth * 10);
+    rest = tenth;
+  }
+  let small = rest | 0;
+  do {
+    const tenth = (small / 10) | 0;
+    bytes[--at] = ZERO + (small - tenth * 10);
+    small = tenth;
+  } while (small > 0);
+  return at;
 }
 
 const INITIAL_BYTES = 1024;

@@ -13,8 +13,8 @@ import {
   untilSeconds,
 } from '../../decision/quota-headers.ts';
 import { clamped, type PlanTexts } from '../../decision/quota-texts.ts';
-import { WireWriter } from '../../listener/wire-writer.ts';
-import { beginHeader, endHeader, type HeaderName, toHeaderName, writeHeaders } from './header-options.ts';
+import { putDigits, type WireWriter } from '../../listener/wire-writer.ts';
+import { beginHeader, endHeader, type HeaderName, toHeaderName, writeHeaders, written } from './header-options.ts';
 
 /**
  * Writes the headers of a quota notice to the byte as `writeHeaders` would, but without making them: nearly all of it is
@@ -46,7 +46,7 @@ function readValues(told: ToldQuota): void {
     const ms = untilMs(nearest);
     // Nearly all rates are whole again within a second.
     if (ms >= 0 && ms < 1000 && Number.isInteger(ms)) add(ms);
-    else values[count++] = resetDuration(nearest);
+    else add(resetDuration(nearest));
     add(nearest.remaining);
     add(nearest.limit);
   }
@@ -59,8 +59,8 @@ function readValues(told: ToldQuota): void {
   }
 }
 
-function add(number: number): void {
-  values[count] = Number.isSafeInteger(number) && number >= 0 ? number : String(number);
+function add(value: number | string): void {
+  values[count] = Number.isSafeInteger(value) && Number(value) >= 0 ? value : String(value);
   count += 1;
 }
 
@@ -73,7 +73,11 @@ class Block {
   readonly #lasts: (number | string)[] = [];
 
   constructor(field: number, texts: PlanTexts) {
-    const writer = new WireWriter();
+    this.bytes = written((writer) => this.#write(writer, field, texts));
+    for (const [at, end] of this.#ends.entries()) this.#ends[at] = this.bytes.length - end;
+  }
+
+  #write(writer: WireWriter, field: number, texts: PlanTexts): void {
     const put = (): void => {
       const value = values[this.#lasts.length] ?? '';
       const end = writer.written();
@@ -107,9 +111,6 @@ class Block {
       }
     });
     writeHeaders(writer, field, [[POLICY_HEADER, texts.policy]]);
-    // A copy: it is kept, and must not keep the writer's room.
-    this.bytes = Uint8Array.from(writer.finish());
-    for (const [at, end] of this.#ends.entries()) this.#ends[at] = this.bytes.length - end;
   }
 
   /** Puts in the values that were read; answers `false`, and is spoilt, where one has another length. */
@@ -123,7 +124,7 @@ class Block {
       const end = this.#ends[at] ?? 0;
       if (typeof value === 'number') {
         if (typeof last !== 'number' || !hasDigits(value, size)) return false;
-        putDigits(this.bytes, value, size, end);
+        putDigits(this.bytes, value, end);
       } else {
         if (typeof last !== 'string' || value.length !== size) return false;
         for (let nth = 0; nth < size; nth += 1) this.bytes[end - size + nth] = value.charCodeAt(nth);
@@ -140,17 +141,6 @@ function hasDigits(value: number, size: number): boolean {
 
 /** Of ten. */
 const POWERS: readonly number[] = Array.from({ length: 17 }, (_, exponent) => 10 ** exponent);
-
-function putDigits(bytes: Uint8Array, value: number, size: number, end: number): void {
-  let rest = value;
-  for (let nth = 1; nth <= size; nth += 1) {
-    const tenth = Math.floor(rest / 10);
-    bytes[end - nth] = ZERO + (rest - tenth * 10);
-    rest = tenth;
-  }
-}
-
-const ZERO = 0x30;
 
 const LIMIT_NAME = toHeaderName(LIMIT_HEADER);
 const UNIT_NAMES = { requests: namesOf('requests'), tokens: namesOf('tokens') } as const;
