@@ -83,6 +83,8 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
   };
   const outputs = createOutputs({
     ...{ sinks, config, files, startTimer, random, metrics, logger, drop },
+    // Events are built at once, since what they are built of is much to keep, and written many at a time.
+    gather: options.schedule ?? ((run) => startTimer(GATHER_MS, run)),
     onProgress: () => waiters.wake(),
   });
   const queuedLines = createQueuedLines({
@@ -95,8 +97,6 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
   });
   const queue = createQueue<Queued>({
     maxItems: maxEvents + ADMINISTRATIVE_RESERVE,
-    // Events are built many at a time, and written with few system calls.
-    gather: options.schedule ?? ((run) => startTimer(GATHER_MS, run)),
     schedule,
     monotonicMs,
     consume: (queued) => {

@@ -4,6 +4,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { DecisionLogConfig } from './config.ts';
 import { createDelivery, type Delivery } from './delivery.ts';
+import { createGatheredLines } from './gathered-lines.ts';
 import { deniedShare, type Lane } from './lane.ts';
 import { isRemote, type Sink } from './sink.ts';
 import { createSinkWriter, type Output } from './sink-writer.ts';
@@ -33,11 +34,13 @@ export interface OutputsOptions {
   readonly metrics: Pick<Metrics, 'decisionLogSinkFailed'> & { readonly decisionLog?: DecisionLogMetrics };
   readonly logger: Pick<Logger, 'limited'>;
   readonly drop: (decisions: number, why: string) => void;
+  /** Calls back once, after lines had some time to gather. */
+  readonly gather: (run: () => void) => void;
   readonly onProgress: () => void;
 }
 
 export function createOutputs(options: OutputsOptions): Outputs {
-  const { sinks, config, startTimer, random, metrics, logger, drop, onProgress } = options;
+  const { sinks, config, startTimer, random, metrics, logger, drop, gather, onProgress } = options;
   const maxLines = config.queue.max_events;
   const maxDenied = deniedShare(maxLines);
   const remotes = sinks.filter(isRemote);
@@ -60,6 +63,12 @@ export function createOutputs(options: OutputsOptions): Outputs {
       }),
     );
   const outputs: readonly Omit<Output, 'reopen'>[] = spool === undefined ? writers : [...writers, spool];
+  const gathered = createGatheredLines({
+    gather,
+    passOn: (line, lane) => {
+      for (const output of outputs) output.push(line, lane);
+    },
+  });
   const deliveries = new Map<string, Delivery>();
   for (const sink of remotes) {
     const delivery = createDelivery({
@@ -74,17 +83,18 @@ export function createOutputs(options: OutputsOptions): Outputs {
   }
 
   return {
-    push: (line, lane) => {
-      for (const output of outputs) output.push(line, lane);
-    },
+    push: (line, lane) => gathered.push(line, lane),
     hasRoom: (lane, queued, deniedQueued) => {
+      const coming = queued + gathered.waiting();
       for (const output of outputs) {
-        if (!output.hasRoom(lane) || queued + output.waiting() >= maxLines) return false;
-        if (lane === 'denied' && deniedQueued + output.waiting('denied') >= maxDenied) return false;
+        if (!output.hasRoom(lane) || coming + output.waiting() >= maxLines) return false;
+        if (lane === 'denied' && deniedQueued + gathered.waiting('denied') + output.waiting('denied') >= maxDenied) {
+          return false;
+        }
       }
       return true;
     },
-    waiting: () => Math.max(0, ...outputs.map((output) => output.waiting())),
+    waiting: () => gathered.waiting() + Math.max(0, ...outputs.map((output) => output.waiting())),
     state: (epochMs) => {
       const oldest = [...deliveries.values()].flatMap((delivery) => delivery.oldestEpochMs() ?? []);
       return {
@@ -106,6 +116,7 @@ export function createOutputs(options: OutputsOptions): Outputs {
       await Promise.all([...writers.map((writer) => writer.reopen()), ...remotes.map((sink) => sink.reopen())]);
     },
     close: async () => {
+      gathered.flush();
       const written = Promise.all(outputs.map((output) => output.idle()));
       const delivered = written.then(() => Promise.all([...deliveries.values()].map((delivery) => delivery.idle())));
       await within(startTimer, STOP_MS, delivered);

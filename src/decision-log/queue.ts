@@ -11,8 +11,6 @@ export interface QueueOptions<Item> {
   readonly maxItems: number;
   /** Must not throw. */
   readonly consume: (item: Item) => void;
-  /** Calls back once, after items had some time to gather; {@link schedule} by default. */
-  readonly gather?: (run: () => void) => void;
   /** Calls back once, after the work that is under way; `setImmediate` in a service. */
   readonly schedule: (run: () => void) => void;
   readonly monotonicMs: () => number;
@@ -22,7 +20,7 @@ export interface QueueOptions<Item> {
 
 /** Consumes in batches of about a millisecond between two turns of the event loop, longer when it is filling up. */
 export function createQueue<Item>(options: QueueOptions<Item>): Queue<Item> {
-  const { maxItems, consume, schedule, gather = schedule, monotonicMs, onProgress } = options;
+  const { maxItems, consume, schedule, monotonicMs, onProgress } = options;
   let waiting: Item[] = [];
   let batch: readonly Item[] = [];
   let next = 0;
@@ -56,20 +54,20 @@ export function createQueue<Item>(options: QueueOptions<Item>): Queue<Item> {
       consumed += 1;
       if (consumed % ITEMS_BETWEEN_CLOCK_READINGS === 0 && monotonicMs() >= untilMs) break;
     }
-    if (length() > 0) plan(schedule);
+    if (length() > 0) plan();
     onProgress?.();
   };
-  const plan = (when: (run: () => void) => void): void => {
+  const plan = (): void => {
     if (scheduled) return;
     scheduled = true;
-    when(run);
+    schedule(run);
   };
 
   return {
     push: (item) => {
       if (length() >= maxItems) return false;
       waiting.push(item);
-      plan(gather);
+      plan();
       return true;
     },
     get length() {

@@ -145,7 +145,7 @@ export function createSinkWriter(options: SinkWriterOptions): Output {
 }
 
 /** Characters of one write: enough to make system calls rare, little enough to lose little by a failure. */
-const CHUNK_LENGTH = 64 * 1024;
+export const CHUNK_LENGTH = 64 * 1024;
 const RETRY_MS = 1000;
 /** Characters that may wait for one sink; events are ASCII but for what callers send. */
 export const MAX_WAITING_LENGTH = 32 * 1024 * 1024;

@@ -55,23 +55,25 @@ export const RATIOS: Readonly<Record<string, Ratio>> = {
 
 interface Added {
   readonly row: RowName;
-  /** What is taken off which figure of the row: the same without it, which the row measures too. */
   readonly of: string;
-  readonly less: string;
+  /** What is taken off that figure of the row: the same without it, where the row does not compare them itself. */
+  readonly less?: string;
 }
 
-const ADDED_BY_LIMITS = { of: 'cpu_us', less: 'unlimited_cpu_us' } as const;
+const REGO_OF_LIMITS = { row: 'rego_two_limits', of: 'cpu_us', less: 'unlimited_cpu_us' } as const;
+const LIMITS_IN_MEMORY = { row: 'check_two_limits_memory', of: 'added_cpu_us' } as const;
+const LIMITS_IN_REDIS = { row: 'check_two_limits_redis', of: 'added_cpu_us' } as const;
 
 /** Rows that say what something adds to a call: its CPU less the CPU of the same without it. */
 export const ADDED: Readonly<Record<string, Added>> = {
   decision_log_file_us: { row: 'check_decision_log', of: 'file_cpu_us', less: 'cpu_us' },
   decision_log_spool_http_us: { row: 'check_decision_log', of: 'spool_http_cpu_us', less: 'cpu_us' },
-  two_limits_memory_us: { row: 'check_two_limits_memory', ...ADDED_BY_LIMITS },
-  two_limits_redis_us: { row: 'check_two_limits_redis', ...ADDED_BY_LIMITS },
-  two_limits_rego_us: { row: 'rego_two_limits', ...ADDED_BY_LIMITS },
+  two_limits_memory_us: LIMITS_IN_MEMORY,
+  two_limits_redis_us: LIMITS_IN_REDIS,
+  two_limits_rego_us: REGO_OF_LIMITS,
   two_limits_rego_wasm_us: { row: 'rego_two_limits', of: 'wasm_cpu_us', less: 'unlimited_wasm_cpu_us' },
-  two_limits_memory_without_rego_us: { row: 'check_two_limits_memory', ...ADDED_BY_LIMITS },
-  two_limits_redis_without_rego_us: { row: 'check_two_limits_redis', ...ADDED_BY_LIMITS },
+  two_limits_memory_without_rego_us: LIMITS_IN_MEMORY,
+  two_limits_redis_without_rego_us: LIMITS_IN_REDIS,
 };
 
 /**
@@ -79,8 +81,8 @@ export const ADDED: Readonly<Record<string, Added>> = {
  * again and again, costs less than among requests, and that difference is left in.
  */
 const LESS: Readonly<Record<string, Added>> = {
-  two_limits_memory_without_rego_us: { row: 'rego_two_limits', ...ADDED_BY_LIMITS },
-  two_limits_redis_without_rego_us: { row: 'rego_two_limits', ...ADDED_BY_LIMITS },
+  two_limits_memory_without_rego_us: REGO_OF_LIMITS,
+  two_limits_redis_without_rego_us: REGO_OF_LIMITS,
 };
 
 /** The median of each figure. */
@@ -101,7 +103,7 @@ export function addedFigures(rounds: Rounds): readonly (readonly [string, Figure
 }
 
 function addedIn(rounds: Rounds, { row, of, less }: Added): readonly number[] | undefined {
-  return rounds.get(row)?.map((figures) => (figures[of] ?? NaN) - (figures[less] ?? NaN));
+  return rounds.get(row)?.map((figures) => (figures[of] ?? NaN) - (less === undefined ? 0 : (figures[less] ?? NaN)));
 }
 
 export function toRatios(rounds: Rounds): Readonly<Record<string, number>> {

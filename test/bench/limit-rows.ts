@@ -2,6 +2,7 @@ import { buildCatalogBundle } from '../support/catalog-bundle.ts';
 import { createTestIssuer } from '../support/tokens.ts';
 import type { ValkeyServer } from '../support/valkey.ts';
 import { benchClaims, GRPC_HEADERS, toGrpcCall } from './calls.ts';
+import { median } from './latency.ts';
 import { CONCURRENCY, type Figures, measureLoad, type Row, type RowTools } from './row.ts';
 import { startMeasuredService, startTask, writeBytes } from './servers.ts';
 import { quotaOnRedis, startedValkey } from './valkey.ts';
@@ -11,12 +12,18 @@ export type LimitRowName = 'check_two_limits_memory' | 'check_two_limits_redis' 
 const TWO_LIMITS = ['client-rps', 'tenant-rps'] as const;
 /** Of an infer call each; only the first of these routes requires limits. */
 const PATHS = { limited: '/tenant-a/llama-3-8b/limited', unlimited: '/tenant-a/llama-3-8b/unlimited' } as const;
-/** Load goes to the two routes in turns, so that what else the machine does weighs on both alike. */
-const SLICES = 12;
+/**
+ * Load goes to the two routes in turns, each first as often as the other, so that what else the machine does weighs on
+ * both alike.
+ */
+const PAIRS = 20;
+const CALLS = 40_000;
 
 /**
  * What two limits add to a Check: calls to a route that requires two, and to one that requires none, of one service.
- * `cpu_us` is of the former, `unlimited_cpu_us` of the latter.
+ * `cpu_us` is of the former, `unlimited_cpu_us` of the latter, as means; `added_cpu_us` is the median of what the pairs
+ * differ by. In the difference of the means one full collection, or one moment of somebody else on the machine, weighs
+ * more than two limits do.
  */
 export function createLimitRows(tools: RowTools): Readonly<Record<LimitRowName, () => Promise<Row>>> {
   const { folder, count, load, started } = tools;
@@ -36,7 +43,7 @@ export function createLimitRows(tools: RowTools): Readonly<Record<LimitRowName, 
       startMeasuredService(folder, issuer, { bundleFile: await bundleFile(), sections: { quota } }),
     );
     const redis = valkey === undefined ? {} : { redisPid: valkey.program().pid };
-    const calls = Math.round(count(24_000) / SLICES);
+    const calls = Math.round(count(CALLS) / PAIRS);
     const measure = (bodiesFile: string): Promise<Figures> =>
       measureLoad(
         load,
@@ -55,11 +62,13 @@ export function createLimitRows(tools: RowTools): Readonly<Record<LimitRowName, 
       measure: async () => {
         const with_: Figures[] = [];
         const without: Figures[] = [];
-        for (let slice = 0; slice < SLICES; slice += 1) {
-          with_.push(await measure(limited));
+        for (let pair = 0; pair < PAIRS; pair += 1) {
+          if (pair % 2 === 0) with_.push(await measure(limited));
           without.push(await measure(unlimited));
+          if (pair % 2 === 1) with_.push(await measure(limited));
         }
-        return { ...meanOf(with_), unlimited_cpu_us: meanOf(without)['cpu_us'] ?? Number.NaN };
+        const added = with_.map((figures, pair) => cpuOf(figures) - cpuOf(without[pair]));
+        return { ...meanOf(with_), unlimited_cpu_us: cpuOf(meanOf(without)), added_cpu_us: median(added) };
       },
     };
   }
@@ -89,6 +98,10 @@ async function buildTwoLimits(): Promise<{ readonly file: string; stop(): Promis
     ];
   });
   return { file: bundle.file, stop: async () => bundle.remove() };
+}
+
+function cpuOf(figures: Figures | undefined): number {
+  return figures?.['cpu_us'] ?? Number.NaN;
 }
 
 function meanOf(each: readonly Figures[]): Figures {

@@ -108,6 +108,7 @@ describe('record', () => {
     await log.start();
     for (let i = 0; i < 25; i += 1) log.record(allowOutcome());
     await turn();
+    await turn();
     for (let i = 0; i < 5; i += 1) log.record(allowOutcome());
     await log.stop();
     expect(sequences(sink)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 26, 27, 28, 29, 30]);
@@ -120,6 +121,7 @@ describe('record', () => {
     await log.start();
     for (let i = 0; i < 100; i += 1) {
       log.record(allowOutcome());
+      await turn();
       await turn();
     }
     expect(queueLength()).toBe(10);

@@ -28,7 +28,7 @@ interface Watched {
 function watched(
   sinks: readonly Sink[],
   parts: Parameters<typeof logConfig>[0] = {},
-  options: Partial<DecisionLogOptions> = {},
+  { gathers = false, ...options }: Partial<DecisionLogOptions> & { readonly gathers?: boolean } = {},
 ): Watched {
   let dropped = 0;
   const clock = createManualClock();
@@ -47,7 +47,7 @@ function watched(
     logger: { limited: () => undefined },
     randomBytes: (size) => new Uint8Array(size).fill(1),
     startTimer: clock.startTimer,
-    schedule: setImmediate,
+    ...(gathers ? {} : { schedule: setImmediate }),
     clock,
     random: () => 1,
     monotonicMs: () => clock.now().monotonicMs,
@@ -196,7 +196,7 @@ describe('when_full: deny', () => {
       const codes: string[] = [];
       for (let at = 0; at < 6; at += 1) {
         const answering = answer(one.log, allowOutcome());
-        await turns(2);
+        await turns(3);
         one.clock.advance(1);
         const { decision } = await answering;
         codes.push(decision.kind === 'deny' ? decision.code : 'allow');
@@ -211,6 +211,30 @@ describe('when_full: deny', () => {
       expect(sink.events().map(({ sequence }) => sequence)).toEqual(whenFull === 'drop' ? [7] : [1, 2, 3, 4, 7]);
     },
   );
+
+  test('lines that gather before they are written take room too, and are written after 10 ms', async () => {
+    const sink = gate();
+    sink.let(true);
+    const one = watched([sink], { queue: { max_events: 4 }, when_full: 'deny' }, { gathers: true });
+    await one.log.start();
+    const codes: string[] = [];
+    for (let at = 0; at < 5; at += 1) {
+      const { decision } = await answer(one.log, allowOutcome());
+      codes.push(decision.kind === 'deny' ? decision.code : 'allow');
+      await turns(3);
+    }
+    expect(codes).toEqual(['allow', 'allow', 'allow', 'allow', 'overloaded']);
+    one.clock.advance(9);
+    await turns();
+    expect(sink.events()).toEqual([]);
+    one.clock.advance(1);
+    await turns();
+    expect(sink.events().map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
+    expect((await answer(one.log, allowOutcome())).decision.kind).toBe('allow');
+    await stop(one);
+    expect(sink.events().map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 6]);
+    expect(one.dropped()).toBe(1);
+  });
 
   test('a local sink that refuses to the end: what it kept is counted', async () => {
     const write: Sink['write'] = () => Promise.reject(new Error('EPIPE'));

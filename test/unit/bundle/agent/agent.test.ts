@@ -97,9 +97,10 @@ describe('an examination before activation', () => {
   it('that does not end is given up', async () => {
     const agent = agentOf(sourceOf(signed(1)), { examine: () => new Promise(() => {}), examineTimeoutMs: 100 });
     await agent.activator.start();
-    await settle();
-    agent.clock.advance(100);
-    await until(() => codeOf(agent) === 'bundle_rejected');
+    await until(() => {
+      agent.clock.advance(100);
+      return codeOf(agent) === 'bundle_rejected';
+    });
     expect(agent.inForce).toEqual([]);
   });
 });
