@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Bundle } from '../../../../src/bundle/bundle.ts';
 import { createManualClock } from '../../../support/manual-clock.ts';
-import { agentOf, cleanUp, DOWN, START_S, settle, signed, sourceOf, until } from './fleet-of-one.ts';
+import { agentOf, cleanUp, DOWN, START_S, signed, sourceOf, until } from './fleet-of-one.ts';
 
 afterEach(cleanUp);
 
