@@ -76,7 +76,7 @@ export async function run(): Promise<void> {
   // only a full collection frees it: scavenges took six times as long (ARCHITECTURE.md, "Choices").
   setFlagsFromString('--no-allocation-site-pretenuring');
   // node:http2 makes a string of every header outside the heap, and a full collection frees them one by one while nothing
-  // is answered. The more often it comes, the shorter it is, for the same work in all: 40 ms instead of 150 to 300.
+  // is answered. The more often it comes, the shorter it is: 40 ms instead of 150 to 300 (ARCHITECTURE.md, "Choices").
   if (process.argv[2] === 'serve') setFlagsFromString('--heap-growing-percent=50');
   // Nothing that is parsed from a request can then reach other objects through their prototype.
   Object.freeze(Object.prototype);
