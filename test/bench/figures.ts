@@ -66,8 +66,8 @@ const LIMITS_IN_REDIS = { row: 'check_two_limits_redis', of: 'added_cpu_us' } as
 
 /** Rows that say what something adds to a call: its CPU less the CPU of the same without it. */
 export const ADDED: Readonly<Record<string, Added>> = {
-  decision_log_file_us: { row: 'check_decision_log', of: 'file_cpu_us', less: 'cpu_us' },
-  decision_log_spool_http_us: { row: 'check_decision_log', of: 'spool_http_cpu_us', less: 'cpu_us' },
+  decision_log_file_us: { row: 'check_decision_log', of: 'file_added_cpu_us' },
+  decision_log_spool_http_us: { row: 'check_decision_log', of: 'spool_http_added_cpu_us' },
   two_limits_memory_us: LIMITS_IN_MEMORY,
   two_limits_redis_us: LIMITS_IN_REDIS,
   two_limits_rego_us: REGO_OF_LIMITS,
@@ -89,6 +89,20 @@ const LESS: Readonly<Record<string, Added>> = {
 export function mediansOf(rounds: readonly Figures[]): Figures {
   const names = Object.keys(rounds[0] ?? {});
   return Object.fromEntries(names.map((name) => [name, rounded(name, median(rounds.map((one) => one[name] ?? NaN)))]));
+}
+
+/** What turns show on the whole. */
+export function meanOf(turns: readonly Figures[]): Figures {
+  const sums: Record<string, number> = {};
+  for (const figures of turns) {
+    for (const [name, value] of Object.entries(figures)) sums[name] = (sums[name] ?? 0) + value / turns.length;
+  }
+  return sums;
+}
+
+/** What one figure of a turn is more than another of the same turn. */
+export function medianAdded(turns: readonly Figures[], of: string, less: string): number {
+  return median(turns.map((figures) => (figures[of] ?? NaN) - (figures[less] ?? NaN)));
 }
 
 export function addedFigures(rounds: Rounds): readonly (readonly [string, Figures])[] {
