@@ -143,11 +143,14 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
       push({ lane: 'denied', aggregate });
     }
   };
+  const isPressed = (): boolean => {
+    const denied = deniedQueued + outputs.waiting('denied');
+    return denied > PRESSED_AT_LEAST && denied * 2 > maxDenied;
+  };
   const record = (outcome: Outcome): boolean => {
     if (stopped) return false;
     const lane = laneOf(outcome);
-    const isPressed = deniedQueued > PRESSED_AT_LEAST && deniedQueued * 2 > maxDenied;
-    if (lane === 'denied' && aggregates.add(outcome, isPressed)) return true;
+    if (lane === 'denied' && aggregates.add(outcome, isPressed())) return true;
     if (!hasRoom(lane)) return false;
     pushOutcome(outcome, lane);
     return true;

@@ -13,6 +13,7 @@ export interface GatheredLines {
 export interface GatheredLinesOptions {
   /** Calls back once, after lines had some time to gather; not waited for by what makes a write of its own. */
   readonly gather: (run: () => void) => void;
+  /** Must not throw. */
   readonly passOn: (line: string, lane: Lane) => void;
 }
 
@@ -33,21 +34,17 @@ export function createGatheredLines({ gather, passOn }: GatheredLinesOptions): G
   };
   return {
     push: (line, lane) => {
-      // A text of many pieces becomes one when it is read: the pieces need not outlive the turn, and few of them would be
-      // collected before the write.
-      line.charCodeAt(0);
+      if (lines.length > 0 && length + line.length > CHUNK_LENGTH) flush();
       lines.push(line);
       lanes.push(lane);
       length += line.length;
       if (lane === 'denied') denied += 1;
-      if (length >= CHUNK_LENGTH) flush();
-      else if (!planned) {
-        planned = true;
-        gather(() => {
-          planned = false;
-          flush();
-        });
-      }
+      if (planned) return;
+      planned = true;
+      gather(() => {
+        planned = false;
+        flush();
+      });
     },
     waiting: (lane) => (lane === undefined ? lines.length : lane === 'denied' ? denied : lines.length - denied),
     flush,

@@ -16,8 +16,8 @@ export interface Outputs {
   push(line: string, lane: Lane): void;
   /** Whether each would take one more beside so many that are still to come. */
   hasRoom(lane: Lane, queued: number, deniedQueued: number): boolean;
-  /** The most lines that wait for one of them. */
-  waiting(): number;
+  /** The most lines that wait for one of them, of all or of one lane. */
+  waiting(lane?: Lane): number;
   state(epochMs: number): Omit<DecisionLogState, 'queued'>;
   open(): Promise<void>;
   reopen(): Promise<void>;
@@ -94,7 +94,11 @@ export function createOutputs(options: OutputsOptions): Outputs {
       }
       return true;
     },
-    waiting: () => gathered.waiting() + Math.max(0, ...outputs.map((output) => output.waiting())),
+    waiting: (lane) => {
+      let most = 0;
+      for (const output of outputs) most = Math.max(most, output.waiting(lane));
+      return gathered.waiting(lane) + most;
+    },
     state: (epochMs) => {
       const oldest = [...deliveries.values()].flatMap((delivery) => delivery.oldestEpochMs() ?? []);
       return {

@@ -45,19 +45,21 @@ test('lines are passed on together, in order, with their lanes; one wait is aske
   expect(passed.at(-1)).toBe('kept d');
 });
 
-test('what is long enough for a write of its own waits for no other', () => {
+test('what makes a write of its own waits for no other, and is cut before the line that would be too much', () => {
   const { lines, passed, due } = watched();
-  const long = 'x'.repeat(16 * 1024 - 1);
-  for (let nth = 0; nth < 4; nth += 1) lines.push(long, 'kept');
+  const long = 'x'.repeat(20 * 1024);
+  for (let nth = 0; nth < 3; nth += 1) lines.push(long, 'kept');
   expect(passed).toEqual([]);
-  lines.push('enough', 'denied');
-  expect(passed).toHaveLength(5);
-  expect([lines.waiting(), lines.waiting('denied')]).toEqual([0, 0]);
-  // The wait that was asked for before passes on nothing twice, and what came since then at once.
-  lines.push('later', 'kept');
+  lines.push(long, 'denied');
+  expect(passed).toHaveLength(3);
+  expect([lines.waiting(), lines.waiting('denied')]).toEqual([1, 1]);
+  // The wait that was asked for before passes on nothing twice, and what came since then.
   expect(due()).toBe(true);
-  expect(passed).toHaveLength(6);
+  expect(passed).toHaveLength(4);
   expect(due()).toBe(false);
+  lines.push('x'.repeat(100 * 1024), 'kept');
+  lines.push('after one that is too long by itself', 'kept');
+  expect(passed).toHaveLength(5);
 });
 
 test('a flush passes on what waits, once', () => {

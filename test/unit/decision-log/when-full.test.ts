@@ -21,6 +21,7 @@ type Event = { readonly sequence: number; readonly [name: string]: unknown };
 interface Watched {
   readonly log: DecisionLog;
   readonly dropped: () => number;
+  readonly waiting: () => number;
   readonly given: Outcome[];
   readonly clock: ReturnType<typeof createManualClock>;
 }
@@ -31,6 +32,7 @@ function watched(
   { gathers = false, ...options }: Partial<DecisionLogOptions> & { readonly gathers?: boolean } = {},
 ): Watched {
   let dropped = 0;
+  let waiting = (): number => 0;
   const clock = createManualClock();
   const given: Outcome[] = [];
   const log = createDecisionLog({
@@ -42,7 +44,9 @@ function watched(
         dropped += events;
       },
       decisionLogSinkFailed: () => undefined,
-      trackDecisionLogQueue: () => undefined,
+      trackDecisionLogQueue: (ask) => {
+        waiting = ask;
+      },
     },
     logger: { limited: () => undefined },
     randomBytes: (size) => new Uint8Array(size).fill(1),
@@ -56,7 +60,7 @@ function watched(
     onDenied: (outcome) => given.push(outcome),
     ...options,
   });
-  return { log, dropped: () => dropped, given, clock };
+  return { log, dropped: () => dropped, waiting: () => waiting(), given, clock };
 }
 
 interface Gate extends Sink {
@@ -234,6 +238,33 @@ describe('when_full: deny', () => {
     await stop(one);
     expect(sink.events().map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 6]);
     expect(one.dropped()).toBe(1);
+  });
+
+  test('denials that gather count within their share, and towards the pressure under which they are summed up', async () => {
+    const sink = gate();
+    sink.let(true);
+    const few = watched([sink], { queue: { max_events: 4 }, when_full: 'deny' }, { gathers: true });
+    await few.log.start();
+    for (let at = 0; at < 3; at += 1) {
+      await answer(few.log, denyOutcome('policy_denied', { principal: tenantA }));
+      await turns(3);
+    }
+    expect(few.waiting()).toBe(2);
+    expect(few.dropped()).toBe(1);
+    await stop(few);
+    expect(sink.events().map(({ sequence }) => sequence)).toEqual([1, 2]);
+
+    const many = watched([gate()], { queue: { max_events: 400 }, when_full: 'deny' }, { gathers: true });
+    await many.log.start();
+    const { principal: _, ...anonymous } = denyOutcome('no_credential');
+    for (let at = 0; at < 300; at += 1) {
+      await answer(many.log, anonymous);
+      await turns(3);
+    }
+    // Denials may have 200 places, and are summed up once half of them are taken.
+    expect(many.dropped()).toBe(0);
+    expect(many.waiting()).toBeLessThan(200);
+    await stop(many);
   });
 
   test('a local sink that refuses to the end: what it kept is counted', async () => {
