@@ -77,11 +77,12 @@ export async function run(): Promise<void> {
   setFlagsFromString('--no-allocation-site-pretenuring');
   // node:http2 makes a string of every header outside the heap, and a full collection frees them one by one while nothing
   // is answered. The more often it comes, the shorter it is: 40 ms instead of 150 to 300 (ARCHITECTURE.md, "Choices").
-  if (process.argv[2] === 'serve') setFlagsFromString('--heap-growing-percent=50');
+  const serves = process.argv[2] === 'serve';
+  if (serves) setFlagsFromString('--heap-growing-percent=50');
   // Nothing that is parsed from a request can then reach other objects through their prototype.
   Object.freeze(Object.prototype);
   // `sallyport explain --source | head`: whoever reads no further has what he wanted. A service goes on being heard or fails.
-  if (process.argv[2] !== 'serve') process.stdout.on('error', endQuietly);
+  if (!serves) process.stdout.on('error', endQuietly);
   const io: Io = {
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),

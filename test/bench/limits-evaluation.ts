@@ -7,6 +7,7 @@ import { systemClock } from '../../src/telemetry/system-clock.ts';
 import { policyInput } from '../contract/policy-support/engine.ts';
 import { CLAIMS } from './calls.ts';
 import { createEngines } from './engines.ts';
+import { meanOf } from './figures.ts';
 import type { Figures } from './row.ts';
 import { answerTasks } from './task.ts';
 
@@ -94,9 +95,9 @@ const SLICES = 20;
 
 answerTasks(async ({ evaluations: times = 0 }): Promise<Figures> => {
   const each = Math.max(1, Math.round(times / SLICES));
-  const sums: Record<string, number> = {};
+  const turns: Figures[] = [];
   for (let slice = 0; slice < SLICES; slice += 1) {
-    for (const [name, run] of Object.entries(measured)) sums[name] = (sums[name] ?? 0) + cpuOf(run, each) / SLICES;
+    turns.push(Object.fromEntries(Object.entries(measured).map(([name, run]) => [name, cpuOf(run, each)])));
   }
-  return sums;
+  return meanOf(turns);
 });

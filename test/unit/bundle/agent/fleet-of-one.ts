@@ -204,6 +204,3 @@ export async function until(condition: () => boolean): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
-
-/** Time for what does not happen to have happened. */
-export const settle = () => new Promise((resolve) => setTimeout(resolve, 60));
